@@ -1,0 +1,70 @@
+# What a person types in this project. `make help` lists the targets.
+#
+# The virtual environment is made on first use and brought up to date whenever pyproject.toml changes.
+#   VENV=DIR      another environment         (make test VENV=.venv-newest)
+#   PYTHON=EXE    another interpreter for it  (make test VENV=.venv-newest PYTHON=python3.13)
+#   ARGS=...      passed on                   (make run ARGS='--port 1884', make test ARGS='-k retained')
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+PYTHON ?= $(shell for p in $(CANDIDATES); do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+UV := $(shell command -v uv 2>/dev/null)
+JOBS ?= 2
+ARGS ?=
+
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+ifeq ($(REQUIRE_TOOLS),1)
+export MQTTBROKER_REQUIRE_TOOLS := 1
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types layers check conformance bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+run: $(VENV)/.installed ## Start a broker on 127.0.0.1:1883 (ARGS='--port 1884' and so on)
+	@exec $(BIN)/mqttbroker serve $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style and common mistakes with ruff
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev ## Check types with mypy, strictly
+	@$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev ## Check that imports go down the layers only
+	@$(BIN)/lint-imports
+
+check: lint types layers test ## All of the four above
+
+conformance: $(VENV)/.installed-dev ## Run the tests of the standard's numbered statements
+	@$(BIN)/python -m pytest tests/conformance $(ARGS)
+
+bench: $(VENV)/.installed-dev ## Run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove what tools have left; the environments stay
+	rm -rf build dist *.egg-info htmlcov .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name .venv\* -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(if $(UV),$(UV) venv --quiet --python "$(PYTHON)" $(VENV),"$(PYTHON)" -m venv $(VENV))
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing mqttbroker into $(VENV) ..."
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing mqttbroker and its development tools into $(VENV) ..."
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
