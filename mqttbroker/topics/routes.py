@@ -1,0 +1,117 @@
+"""The cache of routes: what was decided for a topic, kept until a subscription changes that decision.
+
+Purpose. A route (who gets what is published to this topic) is computed once by the subscription tree and then found
+by one dictionary look-up. A route may also be held by its user, a connection that publishes to the topic again and
+again, for longer than it is in the cache; the user compares ``route.version`` with ``cache.version`` and needs nothing
+else.
+
+Invariant. A route whose version equals that of the cache is in the cache under its topic. So whatever `invalidate`
+reaches inside the cache, it reaches everywhere: a route that leaves the cache for any reason gets version 0, which the
+cache never has.
+
+Cost. A change to an exact filter is one look-up. A change to a wildcard filter walks the cached topics it matches, up
+to a budget of nodes; past that, the version of the cache is raised, which makes every route stale at once and lets each
+topic be matched anew when it is next used. Stale routes are not cleared in one go: they are replaced in place, and
+every `put` takes one out at the old end, so that they do not hold on to sessions for long.
+
+Contract. The tree must be asked and `put` called with no await between; `invalidate` must be called with no await
+after the change to the tree. Deliberately absent: computing routes, and time: a route does not age.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
+
+from mqttbroker.topics.names import is_wildcard, split_share
+from mqttbroker.topics.topic_tree import TopicTree
+
+__all__ = ["CachedRoute", "RouteCache"]
+
+
+class CachedRoute(Protocol):
+    """A route, of which the cache knows only the version. It belongs to one topic."""
+
+    version: int
+
+
+R = TypeVar("R", bound=CachedRoute)
+
+
+class RouteCache(Generic[R]):
+    """Routes by topic name, at most ``max_topics`` of them (0 caches nothing), the oldest leaving first.
+
+    ``max_topic_length`` counts characters; routes of longer topics are not cached. ``budget`` is the number of tree
+    nodes that one call of `invalidate` may visit.
+    """
+
+    __slots__ = ("_budget", "_max_topic_length", "_max_topics", "_routes", "_topics", "version")
+
+    def __init__(self, max_topics: int, max_topic_length: int = 1024, budget: int = 256) -> None:
+        self._max_topics = max_topics
+        self._max_topic_length = max_topic_length
+        self._budget = budget
+        # In the order of `put`. A plain dictionary is slow to find its oldest key after many have left at that end.
+        self._routes: OrderedDict[str, R] = OrderedDict()
+        # The same topics once more, to be found by filter.
+        self._topics: TopicTree[str] = TopicTree()
+        self.version = 1
+        """Routes with another version are stale."""
+
+    def __len__(self) -> int:
+        """The number of routes in the cache, stale ones that have not left yet included."""
+        return len(self._routes)
+
+    def get(self, topic: str) -> R | None:
+        """The route of a topic, None when there is none or it is stale."""
+        route = self._routes.get(topic)
+        if route is None or route.version != self.version:
+            return None
+        return route
+
+    def put(self, topic: str, route: R) -> None:
+        """Keep the route of a topic and mark it as current; one that is not to be cached gets version 0 instead."""
+        if len(topic) > self._max_topic_length or self._max_topics <= 0:
+            route.version = 0
+            return
+        former = self._routes.get(topic)
+        if former is None:
+            while len(self._routes) >= self._max_topics:
+                self._drop(next(iter(self._routes)))
+            self._topics.set(topic, topic)
+        else:
+            former.version = 0
+            self._routes.move_to_end(topic)
+        route.version = self.version
+        self._routes[topic] = route
+        # Stale routes are all at the old end, and one put brings one route at most, so the stale ones run out.
+        oldest = next(iter(self._routes))
+        if self._routes[oldest].version != self.version:
+            self._drop(oldest)
+
+    def invalidate(self, topic_filter: str) -> None:
+        """Make stale the routes of all topics that a filter matches: a subscription on it came, changed or went.
+
+        The share prefix of a shared subscription's filter is disregarded.
+        """
+        plain = split_share(topic_filter)[1]
+        if not is_wildcard(plain):
+            if plain in self._routes:
+                self._drop(plain)
+            return
+        topics = self._topics.match_budget(plain, self._budget)
+        if topics is None:
+            self.version += 1
+            return
+        for topic in topics:
+            self._drop(topic)
+
+    def clear(self) -> None:
+        """Make every route stale and forget them all."""
+        self.version += 1
+        self._routes = OrderedDict()
+        self._topics = TopicTree()
+
+    def _drop(self, topic: str) -> None:
+        self._routes.pop(topic).version = 0
+        self._topics.pop(topic)
