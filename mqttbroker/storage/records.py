@@ -1,0 +1,152 @@
+"""What a store keeps, in the standard's words.
+
+These records are values. They hold no reference to a connection, and nothing in them is
+a packet as it was on the wire, so that they outlive the connection, the process and the protocol version
+through which they came.
+
+All times are seconds since the epoch on the broker's own clock, which never goes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Message", "QueuedMessage", "SessionRecord", "SubscriptionRecord", "WillRecord"]
+
+
+class Message:
+    """An Application Message on its way through the broker (section 1.2 of MQTT 5.0).
+
+    One object serves every subscriber and, where it is kept, the store; it is never changed once it was routed.
+
+    ``properties`` are the MQTT 5.0 properties that are forwarded unaltered, encoded and without their length
+    prefix: everything but Topic Alias, Subscription Identifier and Message Expiry Interval. The last of these
+    is ``expires_at``, because it counts down while the message waits.
+    """
+
+    __slots__ = ("expires_at", "origin", "payload", "properties", "qos", "retain", "topic", "topic_bytes")
+
+    def __init__(
+        self,
+        topic: str,
+        topic_bytes: bytes,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        properties: bytes = b"",
+        expires_at: float = 0.0,
+        origin: str = "",
+    ) -> None:
+        self.topic: str = topic
+        self.topic_bytes: bytes = topic_bytes
+        self.payload: bytes = payload
+        self.qos: int = qos
+        self.retain: bool = retain
+        self.properties: bytes = properties
+        self.expires_at: float = expires_at
+        """When the message expires; 0.0 when it never does."""
+        self.origin: str = origin
+        """Client identifier of the publisher; empty when the message entered in some other way."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in Message.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.topic, self.payload))
+
+    def __repr__(self) -> str:
+        return f"Message({self.topic!r}, {len(self.payload)} bytes, qos={self.qos}, retain={self.retain})"
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the limits of queues and retained messages."""
+        return len(self.topic_bytes) + len(self.payload) + len(self.properties)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """A subscription of a session: filter and options (section 3.8.3.1)."""
+
+    topic_filter: str
+    qos: int
+    no_local: bool = False
+    retain_as_published: bool = False
+    identifier: int = 0
+    """Subscription Identifier; 0 when the client gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WillRecord:
+    """A will (section 3.1.2.5) with the delay that the client asked for, in seconds.
+
+    ``due_at`` is 0.0 while the client is connected; after that, when the will is to be published.
+    """
+
+    message: Message
+    delay: int = 0
+    lifetime: int = 0
+    """Message Expiry Interval, counted from publication; 0 when there is none."""
+    due_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The part of the session state (section 4.1) that is small; the queue is read separately, in slices."""
+
+    client_id: str
+    username: str | None
+    expiry_interval: int
+    expires_at: float = 0.0
+    """When the session ends; 0.0 while a client is connected or when it never does."""
+    subscriptions: tuple[SubscriptionRecord, ...] = ()
+    incoming: tuple[int, ...] = ()
+    """Packet identifiers of QoS 2 messages that were received and not yet released by PUBREL."""
+    will: WillRecord | None = None
+    next_sequence: int = 1
+    """One more than the highest sequence number that the queue has ever used."""
+    queued: int = 0
+    """Number of messages in the queue, those in flight included."""
+    queued_bytes: int = 0
+
+
+class QueuedMessage:
+    """A message that a session is owed, at its place in the session's queue.
+
+    ``packet_id`` is 0 until the message was sent, and ``released`` is true once a PUBREC
+    arrived for it, after which only the PUBREL is sent again. ``share`` is the whole topic filter (``$share/...``)
+    of the shared subscription through which the session got it, and empty for any other.
+    """
+
+    __slots__ = ("identifiers", "message", "packet_id", "qos", "released", "retain", "sequence", "share")
+
+    def __init__(
+        self,
+        sequence: int,
+        message: Message,
+        qos: int,
+        retain: bool = False,
+        identifiers: tuple[int, ...] = (),
+        packet_id: int = 0,
+        released: bool = False,
+        share: str = "",
+    ) -> None:
+        self.sequence: int = sequence
+        self.message: Message = message
+        self.qos: int = qos
+        self.retain: bool = retain
+        self.identifiers: tuple[int, ...] = identifiers
+        self.packet_id: int = packet_id
+        self.released: bool = released
+        self.share: str = share
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QueuedMessage):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in QueuedMessage.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # It changes on its way through the hand-shake.
+
+    def __repr__(self) -> str:
+        return f"QueuedMessage({self.sequence}, {self.message!r}, qos={self.qos}, packet_id={self.packet_id})"
