@@ -1,0 +1,486 @@
+"""One client's connection: bytes in, packets handled, bytes out. No sockets, no clock.
+
+A listener calls :meth:`Connection.feed`, :meth:`Connection.lost`, :meth:`Connection.writable`, and empties the
+outboxes through ``BrokerCore.flush`` after each call. Everything happens within these calls, in the broker's one
+thread; none of them waits.
+
+States, and the packets that each takes, are the table in ``handlers/__init__.py``. A packet that the table does not
+have is a Protocol Error. This module has the packet loop with the short path of PUBLISH and PUBACK, and the one place
+where an error becomes an answer on the wire (:meth:`Connection.fail`).
+
+The short path never builds a packet object. ``tests/broker/test_short_path.py`` holds it equal to the general path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mqttbroker.broker.authority import Identity, Proceed
+from mqttbroker.broker.handlers import TABLE, connect
+from mqttbroker.broker.route import Route
+from mqttbroker.broker.state import State
+from mqttbroker.protocol import (
+    NO_PROPERTIES,
+    Connect,
+    Disconnect,
+    InvalidPacket,
+    MQTTError,
+    Packet,
+    PacketTooLarge,
+    PingReq,
+    PingResp,
+    Properties,
+    ProtocolVersion,
+    ProtocolViolation,
+    ReasonCode,
+    decode,
+    encode,
+    read_remaining_length,
+)
+from mqttbroker.sessions import NOWHERE, Carrier, Drop, Outbox, Session
+from mqttbroker.storage import Durable, Message
+
+if TYPE_CHECKING:
+    from mqttbroker.broker.core import BrokerCore
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """The server's side of one MQTT connection."""
+
+    __slots__ = (
+        "aliases",
+        "authentication_method",
+        "carrier",
+        "client_maximum",
+        "core",
+        "five",
+        "held",
+        "identity",
+        "inbound",
+        "keep_alive",
+        "last_received",
+        "listener",
+        "maximum_packet_size",
+        "needed",
+        "opened_at",
+        "outbox",
+        "partial",
+        "pending",
+        "problem_information",
+        "proceed",
+        "reading",
+        "refusals",
+        "routes",
+        "session",
+        "stalled_at",
+        "stalled_waiting",
+        "state",
+        "undecided",
+        "version",
+    )
+
+    def __init__(self, core: BrokerCore, carrier: Carrier, address: str, listener: str, now: float) -> None:
+        self.core: BrokerCore = core
+        self.carrier: Carrier = carrier
+        self.listener: str = listener
+        self.identity: Identity = Identity("", None, address)
+        self.state: State = State.OPENED
+        self.version: ProtocolVersion = ProtocolVersion.V311
+        self.five: bool = False
+        self.outbox: Outbox = Outbox(carrier, core.dirty)
+        self.session: Session = core.no_session
+        self.opened_at: float = now
+        self.last_received: float = now
+        self.keep_alive: int = 0
+
+        # Framing.
+        self.partial: bytearray | None = None
+        self.needed: int = 0
+        self.maximum_packet_size: int = core.limits.max_connect_size
+        self.reading: bool = True
+
+        # What the client asked for.
+        self.client_maximum: int = 0
+        """Largest packet that the client takes; 0 for no limit."""
+        self.problem_information: bool = True
+        self.authentication_method: str | None = None
+        self.pending: Connect | None = None
+        """The CONNECT, until it is answered."""
+        self.undecided: bool = False
+        """Whether the authenticator is at work; what arrives meanwhile waits."""
+        self.proceed: Proceed | None = None
+        """How to go on when the client answers the authenticator's challenge."""
+
+        # Messages from the client.
+        self.routes: dict[bytes, Route] = core.no_routes
+        """The routes that this client may publish to; shared and empty until the first is found."""
+        self.aliases: dict[int, str] | None = None
+        """Topic aliases that the client has set; made when the first is."""
+        self.inbound: int = 0
+        """QoS 1 and 2 messages taken and not yet finished, held against Receive Maximum."""
+        self.held: int = 0
+        """Answers that wait for the store."""
+        self.refusals: int = 0
+
+        # A client that does not take what it is sent.
+        self.stalled_at: float = 0.0
+        self.stalled_waiting: int = 0
+
+    # What the listener calls.
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take bytes from the peer. Any split of the stream has the same effect."""
+        if self.state == State.CLOSED:
+            return
+        self.last_received = now
+        self.core.counters.bytes_received += len(data)
+        if self.undecided:
+            self.partial = (self.partial or bytearray()) + data
+        else:
+            self.consume(data, now)
+
+    def lost(self, now: float, detail: str = "connection lost") -> None:
+        """The peer, or the network, has ended the connection without DISCONNECT."""
+        if self.state != State.CLOSED:
+            self._ended(now, detail, False)
+
+    def writable(self, yes: bool, now: float) -> None:
+        """The carrier is full, or has room again."""
+        if self.state == State.CLOSED:
+            return
+        self.outbox.open = yes and self.state == State.CONNECTED
+        if yes:
+            self.stalled_at = 0.0
+            self.resume_reading(now)
+            if self.state == State.CONNECTED:
+                self.session.pump(now)
+        else:
+            self.stalled_at = now
+            self.stalled_waiting = self.carrier.waiting()
+            self.pause_reading()
+            self.core.wheel.add(self, now + self.core.limits.stalled_timeout, self.due)
+
+    def due(self, now: float) -> float:
+        """A deadline has come; returns the next one."""
+        if self.state == State.CLOSED:
+            return 0.0
+        limits = self.core.limits
+        if self.state != State.CONNECTED:
+            deadline = self.opened_at + limits.connect_timeout
+            if now < deadline:
+                return deadline
+            self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, "no whole CONNECT in time"), now)
+            return 0.0
+        if self.stalled_at:
+            waiting = self.carrier.waiting()
+            if waiting >= self.stalled_waiting and now >= self.stalled_at + limits.stalled_timeout:
+                self.core.log("warning", "client takes nothing", **self.who(), waiting_bytes=waiting)
+                self.carrier.abort()
+                self._ended(now, "client takes nothing", False)
+                return 0.0
+            if waiting < self.stalled_waiting:
+                self.stalled_at, self.stalled_waiting = now, waiting
+            return self.stalled_at + limits.stalled_timeout
+        if not self.keep_alive:
+            return 0.0
+        # [MQTT-3.1.2-22]
+        deadline = self.last_received + 1.5 * self.keep_alive
+        if now < deadline or not self.reading:
+            return max(deadline, now + 1.0)
+        self.fail(
+            MQTTError(ReasonCode.KEEP_ALIVE_TIMEOUT, f"nothing received for {now - self.last_received:.0f} s"), now
+        )
+        return 0.0
+
+    # The packet loop.
+
+    def consume(self, data: bytes, now: float) -> None:
+        """Handle the packets in the bytes that are here, and remember what is left of them."""
+        if self.partial is not None:
+            self.partial += data
+            if len(self.partial) < self.needed:
+                return
+            data = bytes(self.partial)
+            self.partial = None
+        try:
+            used = self._take_packets(data, now)
+        except MQTTError as error:
+            self.fail(error, now)
+            return
+        except Exception as error:
+            self.core.log("error", "unexpected error", **self.who(), error=repr(error), exception=error)
+            self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, ""), now)
+            return
+        if used < len(data) and self.state != State.CLOSED:
+            self.partial = bytearray(data[used:] if used else data)
+
+    def _take_packets(self, data: bytes, now: float) -> int:
+        """Handle every whole packet; the number of bytes used."""
+        size = len(data)
+        position = 0
+        cache = self.core.router.routes
+        five = self.five
+        run_route: Route | None = None
+        run_begin = run_stop = run_count = 0
+        while size - position >= 2:
+            first = data[position]
+            length = data[position + 1]
+            start = position + 2
+            if length > 127:
+                length, start = read_remaining_length(data, position + 1)
+                if length < 0:
+                    break
+                if start - position + length > self.maximum_packet_size:
+                    self._too_large(first, start - position + length)
+            stop = start + length
+            if stop > size:
+                break
+            if first == 0x30 and length > 1:
+                # QoS 0, no flags: the bytes of a run of packets for one route are passed on as they are.
+                topic_stop = start + 2 + (data[start] << 8) + data[start + 1]
+                route = self.routes.get(data[start + 2 : topic_stop])
+                if route is not None and route.version == cache.version:
+                    if five:
+                        plain = route.verbatim5 is not None and topic_stop < stop and data[topic_stop] == 0
+                    else:
+                        plain = route.verbatim4 is not None and topic_stop <= stop
+                    if plain:
+                        if route is not run_route:
+                            if run_route is not None:
+                                self._forward(run_route, data[run_begin:run_stop], run_count)
+                            run_route = route
+                            run_begin = position
+                            run_count = 0
+                        run_count += 1
+                        run_stop = position = stop
+                        continue
+            if run_route is not None:
+                self._forward(run_route, data[run_begin:run_stop], run_count)
+                run_route = None
+            position = stop
+            if first == 0x40 and length == 2:
+                self._puback((data[start] << 8) + data[start + 1], now)
+            elif first == 0x32 and self._publish_at_least_once(data, start, stop, now):
+                pass
+            else:
+                self._packet(first, data[start:stop], now)
+                five = self.five
+            if self.undecided or self.state == State.CLOSED:
+                break
+        if run_route is not None:
+            self._forward(run_route, data[run_begin:run_stop], run_count)
+        self._note_needed(data, position, size)
+        return position
+
+    def _note_needed(self, data: bytes, position: int, size: int) -> None:
+        """Before another look at a partial packet is worth while, this many bytes must be there."""
+        self.needed = 0
+        if size > position and self.state == State.OPENED:
+            connect.check_first_byte(data[position])
+        if size - position >= 2:
+            length, start = read_remaining_length(data, position + 1)
+            self.needed = start - position + length if length >= 0 else 0
+
+    def _forward(self, route: Route, packets: bytes, count: int) -> None:
+        """The short path of QoS 0: one object for everybody."""
+        self.core.counters.messages_received += count
+        sessions = route.verbatim5 if self.five else route.verbatim4
+        if sessions is None:
+            return
+        dirty = self.core.dirty
+        for session in sessions:
+            outbox = session.outbox
+            if outbox.open:
+                chunks = outbox.chunks
+                if not chunks:
+                    dirty.append(outbox)
+                chunks.append(packets)
+            elif outbox is not NOWHERE:
+                session.count_drop(Drop.CONGESTED, count)
+
+    def _publish_at_least_once(self, data: bytes, start: int, stop: int, now: float) -> bool:
+        """The short path of QoS 1; false where the packet must take the general path."""
+        topic_stop = start + 2 + (data[start] << 8) + data[start + 1] if stop - start > 1 else stop
+        payload_start = topic_stop + (3 if self.five else 2)
+        if payload_start > stop or (self.five and data[payload_start - 1] != 0):
+            return False
+        route = self.routes.get(data[start + 2 : topic_stop])
+        if route is None or route.version != self.core.router.routes.version:
+            return False
+        packet_id = data[topic_stop : topic_stop + 2]
+        if packet_id == b"\0\0":
+            return False
+        core = self.core
+        if core.refuse_when_full or (self.held and self.inbound >= core.limits.receive_maximum):
+            return False
+        core.counters.messages_received += 1
+        message = Message(
+            route.topic, route.topic_bytes, data[payload_start:stop], 1, False, b"", 0.0, self.session.client_id
+        )
+        stored = core.router.send(message, route, now)
+        if self.five and route.empty:
+            core.counters.messages_unrouted += 1
+            self.answer(b"\x40\x03" + packet_id + b"\x10", stored, now)
+        else:
+            self.answer(b"\x40\x02" + packet_id, stored, now)
+        return True
+
+    def _puback(self, packet_id: int, now: float) -> None:
+        """The short path of PUBACK without a reason code."""
+        queued = self.session.inflight.get(packet_id)
+        if queued is not None and queued.qos == 1:
+            self.session.acknowledged(packet_id, now)
+        else:
+            self._packet(0x40, packet_id.to_bytes(2, "big"), now)
+
+    def _packet(self, first: int, body: bytes, now: float) -> None:
+        """The general path of every packet."""
+        if self.state == State.OPENED:
+            connect.check_first_byte(first)
+            connect.note_version(self, body)
+        packet = decode(first, body, self.version, max_user_properties=self.core.limits.max_user_properties)
+        handler = TABLE.get((self.state, packet.type))
+        if handler is None:
+            raise ProtocolViolation(f"{packet.type.name} is not expected here")
+        handler(self, packet, now)
+
+    def _too_large(self, first: int, size: int) -> None:
+        if self.state == State.OPENED:
+            connect.check_first_byte(first)
+        raise PacketTooLarge(f"packet of {size} bytes, the limit is {self.maximum_packet_size}")
+
+    # Answers.
+
+    def send(self, packet: Packet) -> None:
+        """Write a packet; without Reason String and User Properties where it would be too large for the client."""
+        data = encode(packet, self.version)
+        if self.client_maximum and len(data) > self.client_maximum:
+            data = encode(_without_explanation(packet), self.version)  # [MQTT-3.2.2-19] [MQTT-3.2.2-20]
+            if len(data) > self.client_maximum:
+                return  # [MQTT-3.1.2-24]
+        self.outbox.write(data)
+
+    def reason(self, detail: str) -> Properties:
+        """A Reason String, unless the client did without [MQTT-3.1.2-29] or its version has none."""
+        if detail and self.five and self.problem_information:
+            return Properties(reason_string=detail[:1_024])
+        return NO_PROPERTIES
+
+    def answer(self, data: bytes, stored: bool, now: float, then: Durable | None = None) -> None:
+        """Write an acknowledgement when what it acknowledges is on disk, and in the order of the calls [MQTT-4.6.0-2].
+
+        ``stored`` says that something was given to the store. ``then`` is called after the write.
+        """
+        store = self.core.store
+        if store.settled or not (stored or self.held):
+            self.outbox.write(data)
+            if then is not None:
+                then(None)
+            return
+        self.held += 1
+        self.inbound += 1
+
+        def durable(error: Exception | None) -> None:
+            self.held -= 1
+            self.inbound -= 1
+            if self.state == State.CLOSED:
+                return
+            if error is not None:
+                self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, "could not be stored"), self.core.now)
+                return
+            self.outbox.write(data)
+            if then is not None:
+                then(None)
+            if not self.reading and not self.held:
+                self.resume_reading(self.core.now)
+
+        store.when_durable(durable)
+        if self.held > self.core.limits.receive_maximum:
+            self.pause_reading()
+
+    # Reading.
+
+    def pause_reading(self) -> None:
+        """Take no more bytes from the peer for the time being."""
+        if self.reading:
+            self.reading = False
+            self.carrier.pause_reading()
+
+    def resume_reading(self, now: float) -> None:
+        """Take bytes again, unless there is another reason not to."""
+        if self.reading or self.stalled_at or self.undecided:
+            return
+        self.reading = True
+        self.last_received = now
+        self.carrier.resume_reading()
+
+    # The end.
+
+    def fail(self, error: MQTTError, now: float) -> None:
+        """The one place where an error becomes an answer: CONNACK or DISCONNECT, then close (section 4.13)."""
+        if self.state == State.CLOSED:
+            return
+        self.core.note_failure(self, error)
+        if self.state == State.CONNECTED:
+            self.disconnect(error.reason, error.detail, now)
+            return
+        connect.refuse(self, error)
+        self._close(now, error.detail, False)
+
+    def disconnect(self, reason: ReasonCode, detail: str, now: float, clean: bool = False) -> None:
+        """End the connection from the server's side; ``clean`` keeps the will from being published."""
+        if self.state == State.CONNECTED and self.five:
+            try:
+                # [MQTT-3.14.2-2] No Session Expiry Interval from a server.
+                self.send(Disconnect(reason, self.reason(detail)))
+            except InvalidPacket:
+                self.core.log("error", "cannot be a reason for DISCONNECT", reason=reason.name)
+        self._close(now, detail, clean)
+
+    def _close(self, now: float, detail: str, clean: bool) -> None:
+        self.outbox.open = False
+        self.outbox.flush()
+        self.carrier.close()
+        self._ended(now, detail, clean)
+
+    def closed_by_client(self, detail: str, clean: bool, now: float) -> None:
+        """DISCONNECT came; ``clean`` as for :meth:`disconnect`."""
+        self._close(now, detail, clean)
+
+    def _ended(self, now: float, detail: str, clean: bool) -> None:
+        was = self.state
+        self.state = State.CLOSED
+        self.outbox.open = False
+        self.partial = None
+        self.routes = self.core.no_routes
+        self.aliases = None
+        self.pending = None
+        self.proceed = None
+        self.core.connection_ended(self, was == State.CONNECTED, detail, clean, now)
+
+    # Words.
+
+    def who(self) -> dict[str, object]:
+        """Whom a log line is about."""
+        identity = self.identity
+        return {"client": identity.client_id, "user": identity.username, "address": identity.address}
+
+    def refused(self, action: str, topic: str, rule: str) -> None:
+        """One log line for a refused action; a client that goes on and on is not logged for ever."""
+        self.refusals += 1
+        if self.refusals < REFUSALS_LOGGED:
+            self.core.log("warning", "refused", **self.who(), action=action, topic=topic, rule=rule)
+        elif self.refusals == REFUSALS_LOGGED:
+            self.core.log("warning", "refused many times; not logged further for this connection", **self.who())
+
+
+REFUSALS_LOGGED = 50
+
+
+def _without_explanation(packet: Packet) -> Packet:
+    if isinstance(packet, PingReq | PingResp):
+        return packet
+    return replace(packet, properties=replace(packet.properties, reason_string=None, user_properties=()))

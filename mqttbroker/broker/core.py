@@ -1,0 +1,235 @@
+"""The broker without its sockets: sessions, subscriptions, retained messages, wills, and the connections that use them.
+
+A server drives it from one thread. Every entrance (:meth:`BrokerCore.accept` and what its connections are fed,
+:meth:`tick`, :meth:`publish_message`, a verdict, a commit) does its work at once, and leaves encoded packets in
+outboxes; the server then calls :meth:`flush`. Time comes in as seconds since the epoch, from a clock that never goes
+back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import Protocol
+
+from mqttbroker.broker.authority import Authenticator, Authorizer, Decision, Identity
+from mqttbroker.broker.connection import Connection
+from mqttbroker.broker.counters import Counters
+from mqttbroker.broker.limits import Limits
+from mqttbroker.broker.registry import Registry
+from mqttbroker.broker.replay import Replay
+from mqttbroker.broker.retained import RetainedMessages
+from mqttbroker.broker.route import Route, Sink
+from mqttbroker.broker.router import Router
+from mqttbroker.broker.timing import TimingWheel
+from mqttbroker.protocol import MQTTError, ReasonCode
+from mqttbroker.sessions import Carrier, Outbox, Session, SessionLimits, Subscription
+from mqttbroker.storage import Message, Store, WillRecord
+from mqttbroker.topics import check_topic_name
+
+__all__ = ["BrokerCore", "Log"]
+
+
+class Log(Protocol):
+    """Takes one line of the log: its level, what happened, and about whom or what."""
+
+    def __call__(self, level: str, event: str, /, **details: object) -> None: ...
+
+
+class BrokerCore:
+    """One broker. Several may live in one process; they share nothing."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        store: Store,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        log: Log,
+        now: float,
+        rng: Random | None = None,
+    ) -> None:
+        self.limits: Limits = limits
+        self.store: Store = store
+        self.authenticator: Authenticator = authenticator
+        self.authorizer: Authorizer = authorizer
+        self.log: Log = log
+        self.now: float = now
+        self.rng: Random = rng or Random()
+        self.counters: Counters = Counters()
+        self.wheel: TimingWheel = TimingWheel()
+        self.router: Router = Router(limits, authorizer, self.rng)
+        self.retained: RetainedMessages = RetainedMessages(limits, store)
+        self.refuse_when_full: bool = limits.queue_policy == "refuse"
+
+        self.dirty: list[Outbox] = []
+        """Outboxes with something in them."""
+        self.no_routes: dict[bytes, Route] = {}
+        """Always empty: the routes of connections that have none of their own."""
+        self.session_limits: SessionLimits = SessionLimits(
+            store,
+            limits.max_queued_messages,
+            limits.max_queued_bytes,
+            limits.queue_window,
+            limits.max_outbound_buffer,
+            limits.queue_policy == "drop_oldest",
+        )
+        self.no_session: Session = Session("", None, self.session_limits, persistent=False)
+        """The session of connections that have none yet."""
+        self.replays: deque[Replay] = deque()
+        self.registry: Registry = Registry(self, self.session_limits)
+        self.connections: set[Connection] = set()
+        self.addresses: dict[str, int] = {}
+        self.registry.load(now)
+
+    # Connections.
+
+    def accept(self, carrier: Carrier, address: str, listener: str, now: float) -> Connection | None:
+        """A peer has connected; ``None`` when there are too many already, and the carrier was closed."""
+        self.now = now
+        limits = self.limits
+        host = address.rpartition(":")[0]
+        from_there = self.addresses.get(host, 0)
+        if len(self.connections) >= limits.max_connections or from_there >= limits.max_connections_per_address:
+            self.counters.connections_refused += 1
+            self.log("warning", "connection refused: too many", address=address, connections=len(self.connections))
+            carrier.abort()
+            return None
+        self.counters.connections_accepted += 1
+        self.addresses[host] = from_there + 1
+        connection = Connection(self, carrier, address, listener, now)
+        self.connections.add(connection)
+        self.wheel.add(connection, now + limits.connect_timeout, connection.due)
+        return connection
+
+    def connection_ended(
+        self, connection: Connection, was_connected: bool, detail: str, clean: bool, now: float
+    ) -> None:
+        """Called by a connection, once, as it ends."""
+        self.connections.discard(connection)
+        self.wheel.cancel(connection)
+        host = connection.identity.address.rpartition(":")[0]
+        if self.addresses.get(host, 0) > 1:
+            self.addresses[host] -= 1
+        else:
+            self.addresses.pop(host, None)
+        if was_connected:
+            self.log("info", "disconnected", **connection.who(), reason=detail)
+            self.registry.disconnected(connection, clean, now)
+        else:
+            self.log("debug", "closed before CONNECT was accepted", **connection.who(), reason=detail)
+
+    def note_failure(self, connection: Connection, error: MQTTError) -> None:
+        """Log and count what made a connection fail."""
+        if error.reason in (ReasonCode.MALFORMED_PACKET, ReasonCode.PROTOCOL_ERROR):
+            self.counters.packets_malformed += 1
+        self.log(
+            "warning",
+            "connection failed",
+            **connection.who(),
+            reason=error.reason.name.lower(),
+            code=f"0x{error.reason:02x}",
+            detail=error.detail,
+        )
+
+    def is_connected(self, connection: Connection) -> bool:
+        """Whether the connection is the one that its session has."""
+        return self.registry.online.get(connection.identity.client_id) is connection
+
+    def new_client_id(self) -> str:
+        """A client identifier that nobody has [MQTT-3.1.3-6]."""
+        while True:
+            client_id = f"auto-{self.rng.getrandbits(80):020x}"
+            if client_id not in self.registry.sessions:
+                return client_id
+
+    # Messages.
+
+    def may_publish(self, identity: Identity, topic: str) -> Decision:
+        """Whether a client may publish to the topic."""
+        if topic.startswith("$"):
+            return SERVERS_OWN  # [MQTT-4.7.2-1]
+        return self.authorizer.decide(identity, "publish", topic)
+
+    def publish(self, message: Message, route: Route, now: float) -> bool:
+        """Keep the message if it is to be retained, and send it; true if anything went into the store."""
+        if message.retain:
+            self.retained.keep(message)
+        return self.router.send(message, route, now) or message.retain
+
+    def publish_message(self, message: Message, now: float) -> None:
+        """Publish from within the process. Raises ``InvalidTopicName``."""
+        self.now = now
+        check_topic_name(message.topic)
+        self.publish(message, self.router.route(message.topic), now)
+
+    def publish_will(self, session: Session, will: WillRecord, now: float) -> None:
+        """Publish a will, unless its client may no longer publish there or there is no room to retain it."""
+        message = will.message
+        decision = self.may_publish(Identity(session.client_id, session.username), message.topic)
+        if not decision.allowed or (message.retain and not self.retained.fits(message)):
+            rule = decision.rule if not decision.allowed else "too many retained messages"
+            self.log(
+                "warning", "refused", client=session.client_id, action="publish will", topic=message.topic, rule=rule
+            )
+            return
+        self.counters.wills_published += 1
+        # [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+        fresh = Message(
+            message.topic,
+            message.topic_bytes,
+            message.payload,
+            message.qos,
+            message.retain,
+            message.properties,
+            now + will.lifetime if will.lifetime else 0.0,
+            message.origin,
+        )
+        self.publish(fresh, self.router.route(message.topic), now)
+
+    def replay_retained(self, connection: Connection, subscription: Subscription) -> None:
+        """Send retained messages for a subscription: at once where they are few, in turns where they are many."""
+        replay = Replay(self, connection, subscription)
+        if replay.advance(self.now):
+            self.replays.append(replay)
+
+    def subscribe_sink(self, sink: Sink, topic_filter: str, qos: int, now: float) -> None:
+        """Subscribe within the process; retained messages are given at once."""
+        self.now = now
+        self.router.add_sink(sink, topic_filter, qos)
+        for message in self.retained.match(topic_filter, now):
+            sink.accept(message, min(message.qos, qos))
+
+    # Time and turns.
+
+    def tick(self, now: float) -> None:
+        """Do what is due; to be called about once a second."""
+        self.now = now
+        self.wheel.advance(now)
+
+    def flush(self) -> bool:
+        """Empty the outboxes; true when there is more work that waits for its turn."""
+        dirty = self.dirty
+        for outbox in dirty:
+            outbox.flush()
+        dirty.clear()
+        if not self.session_limits.unfinished and not self.replays:
+            return False
+        unfinished = self.session_limits.unfinished
+        self.session_limits.unfinished = []
+        for session in unfinished:
+            session.pump(self.now)
+        for _ in range(len(self.replays)):
+            replay = self.replays.popleft()
+            if replay.advance(self.now):
+                self.replays.append(replay)
+        return bool(dirty or self.session_limits.unfinished or any(not each.blocked for each in self.replays))
+
+    def shut_down(self, now: float) -> None:
+        """Tell every client that the broker stops, and close its connection."""
+        self.now = now
+        for connection in list(self.connections):
+            connection.disconnect(ReasonCode.SERVER_SHUTTING_DOWN, "the broker stops", now)
+
+
+SERVERS_OWN = Decision(False, "names that start with $ are the server's own")

@@ -1,0 +1,58 @@
+"""PUBACK, PUBREC and PUBCOMP for messages that the broker sent; and PINGREQ.
+
+An acknowledgement of something that is not in flight is no reason to end a connection: after a lost session it is
+what an honest client sends. One that does not fit the message's QoS is a Protocol Error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqttbroker.protocol import PingReq, ProtocolViolation, PubAck, PubComp, PubRec, PubRel, ReasonCode, encode
+
+if TYPE_CHECKING:
+    from mqttbroker.broker.connection import Connection
+
+__all__ = ["pingreq", "puback", "pubcomp", "pubrec"]
+
+PINGRESP = b"\xd0\x00"
+REFUSED = 0x80
+
+
+def puback(connection: Connection, packet: PubAck, now: float) -> None:
+    """End of a QoS 1 message; a refusal ends it just so [MQTT-4.8.2-6]."""
+    _check_qos(connection, packet.packet_id, 1, "PUBACK")
+    connection.session.acknowledged(packet.packet_id, now)
+
+
+def pubrec(connection: Connection, packet: PubRec, now: float) -> None:
+    """Half of a QoS 2 message; a refusal ends it [MQTT-4.3.3-4]."""
+    session = connection.session
+    _check_qos(connection, packet.packet_id, 2, "PUBREC")
+    if packet.reason_code >= REFUSED:
+        session.acknowledged(packet.packet_id, now)
+        return
+    known = session.received(packet.packet_id)
+    reason = ReasonCode.SUCCESS if known or not connection.five else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+    answer = encode(PubRel(packet.packet_id, reason), connection.version)
+    connection.answer(answer, known and session.persistent, now)
+
+
+def pubcomp(connection: Connection, packet: PubComp, now: float) -> None:
+    """End of a QoS 2 message [MQTT-4.3.3-7]."""
+    _check_qos(connection, packet.packet_id, 2, "PUBCOMP")
+    queued = connection.session.inflight.get(packet.packet_id)
+    if queued is not None and not queued.released:
+        raise ProtocolViolation(f"PUBCOMP before PUBREC for packet identifier {packet.packet_id}")
+    connection.session.acknowledged(packet.packet_id, now)
+
+
+def pingreq(connection: Connection, packet: PingReq, now: float) -> None:
+    """[MQTT-3.12.4-1]"""
+    connection.outbox.write(PINGRESP)
+
+
+def _check_qos(connection: Connection, packet_id: int, qos: int, name: str) -> None:
+    queued = connection.session.inflight.get(packet_id)
+    if queued is not None and queued.qos != qos:
+        raise ProtocolViolation(f"{name} for packet identifier {packet_id}, whose message is of QoS {queued.qos}")

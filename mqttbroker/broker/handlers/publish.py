@@ -1,0 +1,191 @@
+"""PUBLISH and PUBREL: messages that come in.
+
+:func:`publish` is the general path of PUBLISH. Whatever a message can have is handled here; the short path in
+``connection.py`` takes those that have nothing. A message is routed when its PUBLISH arrives, at QoS 2 too; the
+packet identifier is remembered until PUBREL so that it is routed once [MQTT-4.3.3-10].
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mqttbroker.broker.route import Route
+from mqttbroker.protocol import (
+    MQTTError,
+    PropertyContext,
+    ProtocolViolation,
+    PubAck,
+    PubComp,
+    Publish,
+    PubRec,
+    PubRel,
+    ReasonCode,
+    encode,
+    encode_property_list,
+)
+from mqttbroker.storage import Message
+from mqttbroker.topics import InvalidTopicName, check_topic_name
+
+if TYPE_CHECKING:
+    from mqttbroker.broker.connection import Connection
+
+__all__ = ["publish", "pubrel"]
+
+REMEMBERED_ROUTES = 4_096
+"""Routes that one connection remembers; past that it starts anew."""
+
+
+def publish(connection: Connection, packet: Publish, now: float) -> None:
+    """Check a message, route it, and acknowledge it."""
+    core = connection.core
+    session = connection.session
+    topic = _topic(connection, packet)
+    _check_capabilities(connection, packet)
+    core.counters.messages_received += 1
+    packet_id = packet.packet_id or 0
+    if packet.qos == 2 and packet_id in session.incoming:
+        # [MQTT-4.3.3-10] A message that was taken already: acknowledged again, not routed again.
+        connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent, now)
+        return
+    if packet.qos and connection.five and connection.inbound >= core.limits.receive_maximum:
+        # [MQTT-3.3.4-7] [MQTT-3.3.4-8]
+        raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {core.limits.receive_maximum} in flight")
+    route = find_route(connection, topic)
+    if route is None:
+        _acknowledge(connection, packet, ReasonCode.NOT_AUTHORIZED, f"may not publish to {topic}", False, now)
+        return
+    message = _message(connection, packet, route, now)
+    full = core.router.refused(route) if packet.qos else False
+    if full or (packet.retain and not core.retained.fits(message)):
+        what = "a subscriber's queue is full" if full else "too many retained messages"
+        core.log("warning", "message refused", **connection.who(), topic=topic, reason=what)
+        _acknowledge(connection, packet, ReasonCode.QUOTA_EXCEEDED, what, False, now)
+        return
+    stored = core.publish(message, route, now)
+    if packet.qos == 2:
+        session.incoming.add(packet_id)
+        connection.inbound += 1
+        if session.persistent:
+            core.store.put_incoming(session.client_id, packet_id)
+            stored = True
+    reason = ReasonCode.SUCCESS
+    if route.empty:
+        core.counters.messages_unrouted += 1
+        reason = ReasonCode.NO_MATCHING_SUBSCRIBERS
+    _acknowledge(connection, packet, reason, "", stored, now)
+
+
+def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
+    """Free the packet identifier of a QoS 2 message, and answer PUBCOMP [MQTT-4.3.3-11]."""
+    session = connection.session
+    if packet.packet_id in session.incoming:
+        session.incoming.discard(packet.packet_id)
+        connection.inbound = max(connection.inbound - 1, 0)
+        if session.persistent:
+            connection.core.store.delete_incoming(session.client_id, packet.packet_id)
+        answer = PubComp(packet.packet_id)
+    elif connection.five:
+        answer = PubComp(packet.packet_id, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
+    else:
+        answer = PubComp(packet.packet_id)
+    connection.answer(encode(answer, connection.version), session.persistent, now)
+
+
+def find_route(connection: Connection, topic: str) -> Route | None:
+    """The route of a valid topic name, or ``None`` where the client may not publish to it; remembers it."""
+    core = connection.core
+    known = connection.routes.get(topic.encode())
+    if known is not None and known.version == core.router.routes.version:
+        return known
+    decision = core.may_publish(connection.identity, topic)
+    if not decision.allowed:
+        core.counters.publish_denied += 1
+        connection.refused("publish", topic, decision.rule)
+        return None
+    route = core.router.route(topic)
+    if len(connection.routes) >= REMEMBERED_ROUTES or connection.routes is core.no_routes:
+        connection.routes = {}
+    connection.routes[route.topic_bytes] = route
+    return route
+
+
+def _topic(connection: Connection, packet: Publish) -> str:
+    """The topic, whose alias is set or looked up on the way."""
+    limits = connection.core.limits
+    topic = packet.topic
+    alias = packet.properties.topic_alias
+    if alias is not None and not 0 < alias <= limits.topic_alias_maximum:
+        raise MQTTError(ReasonCode.TOPIC_ALIAS_INVALID, f"topic alias {alias}")  # [MQTT-3.3.2-9]
+    if not topic:
+        known = connection.aliases.get(alias) if connection.aliases and alias else None
+        if known is None:
+            raise ProtocolViolation("PUBLISH without topic name or known topic alias")
+        return known
+    try:
+        check_topic_name(topic, limits.max_topic_levels, limits.max_topic_length)  # [MQTT-3.3.2-2]
+    except InvalidTopicName as error:
+        raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, str(error)) from error
+    if alias:
+        if connection.aliases is None:
+            connection.aliases = {}
+        connection.aliases[alias] = topic  # [MQTT-3.3.2-12]
+    return topic
+
+
+def _check_capabilities(connection: Connection, packet: Publish) -> None:
+    limits = connection.core.limits
+    if packet.qos > limits.max_qos:
+        raise MQTTError(ReasonCode.QOS_NOT_SUPPORTED, f"QoS {packet.qos}")  # [MQTT-3.2.2-11]
+    if packet.retain and not limits.retain_available:
+        raise MQTTError(ReasonCode.RETAIN_NOT_SUPPORTED, "retained message")  # [MQTT-3.2.2-14]
+    if packet.properties.subscription_identifiers:
+        raise ProtocolViolation("Subscription Identifier in a PUBLISH from a client")  # [MQTT-3.3.4-6]
+    response_topic = packet.properties.response_topic
+    if response_topic is not None:
+        try:
+            check_topic_name(response_topic)  # [MQTT-3.3.2-14]
+        except InvalidTopicName as error:
+            raise ProtocolViolation(f"Response Topic: {error}") from error
+
+
+def _message(connection: Connection, packet: Publish, route: Route, now: float) -> Message:
+    properties = packet.properties
+    expiry = properties.message_expiry_interval
+    if expiry is not None or properties.topic_alias is not None:
+        properties = replace(properties, message_expiry_interval=None, topic_alias=None)
+    return Message(
+        route.topic,
+        route.topic_bytes,
+        packet.payload,
+        packet.qos,
+        packet.retain,
+        encode_property_list(properties, PropertyContext.PUBLISH),
+        0.0 if expiry is None else now + expiry,
+        connection.session.client_id,
+    )
+
+
+def _acknowledge(
+    connection: Connection, packet: Publish, reason: ReasonCode, detail: str, stored: bool, now: float
+) -> None:
+    if packet.qos == 0:
+        return
+    packet_id = packet.packet_id or 0
+    if not connection.five:
+        if reason == ReasonCode.QUOTA_EXCEEDED:
+            return  # What was not taken is not acknowledged, and an MQTT 3 client sends it again when it reconnects.
+        # [3.1.1: MQTT-3.3.5-2] A message that is not allowed is acknowledged like any other.
+        reason = ReasonCode.SUCCESS
+        if packet.qos == 2 and not stored and packet_id not in connection.session.incoming:
+            connection.session.incoming.add(packet_id)
+    kind = PubAck if packet.qos == 1 else PubRec  # [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+    answer = kind(packet_id, reason, connection.reason(detail))
+    connection.answer(_fitting(connection, answer), stored, now)
+
+
+def _fitting(connection: Connection, answer: PubAck | PubRec) -> bytes:
+    data = encode(answer, connection.version)
+    if connection.client_maximum and len(data) > connection.client_maximum:
+        data = encode(type(answer)(answer.packet_id, answer.reason_code), connection.version)
+    return data

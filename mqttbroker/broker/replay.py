@@ -1,0 +1,65 @@
+"""Retained messages on their way to a new subscription.
+
+A subscription to ``#`` may match a million of them. They are sent in slices, so that nobody else waits, and only as
+fast as the client takes them: a retained message is neither dropped because the client's socket is full nor piled up
+in its queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqttbroker.sessions import Subscription
+
+if TYPE_CHECKING:
+    from mqttbroker.broker.connection import Connection
+    from mqttbroker.broker.core import BrokerCore
+
+__all__ = ["Replay"]
+
+SLICE = 256
+"""Messages per turn."""
+
+
+class Replay:
+    """The retained messages of one subscription. It ends with the connection or the subscription."""
+
+    __slots__ = ("_connection", "_core", "_messages", "_subscription")
+
+    def __init__(self, core: BrokerCore, connection: Connection, subscription: Subscription) -> None:
+        self._core = core
+        self._connection = connection
+        self._subscription = subscription
+        self._messages = core.retained.match(subscription.topic_filter, core.now)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nobody left to send to."""
+        session = self._subscription.session
+        current = session.subscriptions.get(self._subscription.topic_filter)
+        return current is not self._subscription or session.outbox is not self._connection.outbox
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client has to take something first."""
+        session = self._subscription.session
+        return not session.outbox.open or (session.quota <= 0 and session.load > session.limits.window)
+
+    def advance(self, now: float) -> bool:
+        """Send a slice; true when there is more."""
+        if self.over:
+            return False
+        subscription = self._subscription
+        session = subscription.session
+        identifiers = (subscription.identifier,) if subscription.identifier else ()
+        for _ in range(SLICE):
+            if self.blocked:
+                return True
+            message = next(self._messages, None)
+            if message is None:
+                return False
+            if self._core.router.may_receive(session, message.topic):
+                # [MQTT-3.3.1-8] RETAIN is 1: the message is sent because it was retained.
+                qos = min(message.qos, subscription.qos)
+                session.deliver(message, qos, True, identifiers, now)
+        return True

@@ -1,0 +1,83 @@
+"""Retained messages: one for each topic, in a tree that is searched by topic filter.
+
+Limits: their number and their bytes. An expired message is forgotten when it is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mqttbroker.broker.limits import Limits
+from mqttbroker.storage import Message, Store
+from mqttbroker.topics import TopicTree
+
+__all__ = ["RetainedMessages"]
+
+
+class RetainedMessages:
+    """The retained messages of one broker."""
+
+    def __init__(self, limits: Limits, store: Store) -> None:
+        self._limits = limits
+        self._store = store
+        self._tree: TopicTree[Message] = TopicTree()
+        self.size: int = 0
+        """Bytes of all retained messages."""
+        for message in store.retained():
+            self._tree.set(message.topic, message)
+            self.size += message.size
+
+    def __len__(self) -> int:
+        return len(self._tree)
+
+    def fits(self, message: Message) -> bool:
+        """Whether keeping the message would stay within the limits."""
+        if not message.payload:
+            return True
+        old = self._tree.get(message.topic)
+        count = len(self._tree) + (old is None)
+        size = self.size + message.size - (old.size if old else 0)
+        return count <= self._limits.max_retained_messages and size <= self._limits.max_retained_bytes
+
+    def keep(self, message: Message) -> None:
+        """Replace the topic's retained message [MQTT-3.3.1-5], or remove it if the payload is empty [MQTT-3.3.1-6]."""
+        if not message.payload:
+            self.remove(message.topic)  # [MQTT-3.3.1-7]
+            return
+        old = self._tree.get(message.topic)
+        if old is not None:
+            self.size -= old.size
+        self.size += message.size
+        self._tree.set(message.topic, message)
+        self._store.put_retained(message)
+
+    def remove(self, topic: str) -> bool:
+        """Forget the topic's retained message; false when there was none."""
+        old = self._tree.pop(topic)
+        if old is None:
+            return False
+        self.size -= old.size
+        self._store.delete_retained(topic)
+        return True
+
+    def get(self, topic: str, now: float) -> Message | None:
+        """The topic's retained message, unless it has expired."""
+        message = self._tree.get(topic)
+        if message is None or not self._expired(message, now):
+            return message
+        self.remove(topic)
+        return None
+
+    def match(self, topic_filter: str, now: float) -> Iterator[Message]:
+        """The retained messages whose topics match, without those that have expired [MQTT-3.3.2-5]."""
+        expired: list[str] = []
+        for topic, message in self._tree.match(topic_filter):
+            if self._expired(message, now):
+                expired.append(topic)
+            else:
+                yield message
+        for topic in expired:
+            self.remove(topic)
+
+    def _expired(self, message: Message, now: float) -> bool:
+        return bool(message.expires_at) and now >= message.expires_at

@@ -1,0 +1,95 @@
+"""A route: everything that was decided about the messages of one topic.
+
+It is computed from the subscription tree once, shared by all publishers, and used until a change of subscriptions,
+sessions or rules makes it stale (``RouteCache`` sees to that). Whether a publisher may publish to the topic is the
+publisher's own part of the decision: a connection keeps those routes that it may use (``Connection.routes``).
+
+Targets are of three kinds: a session, a shared group, and a sink (a subscriber within the process).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mqttbroker.sessions import Session, Subscription
+from mqttbroker.storage import Message
+from mqttbroker.topics import SharedGroup
+
+__all__ = ["Group", "Route", "Sink", "SinkSubscription", "Target"]
+
+Group = SharedGroup[Session, Subscription]
+
+
+class Sink(Protocol):
+    """A subscriber that is not a session: the library's, and whatever else takes messages from the broker."""
+
+    def accept(self, message: Message, qos: int) -> None:
+        """Take the message; must neither wait nor raise."""
+
+
+class SinkSubscription:
+    """A sink's place in the subscription tree."""
+
+    __slots__ = ("qos", "sink", "topic_filter")
+
+    def __init__(self, sink: Sink, topic_filter: str, qos: int) -> None:
+        self.sink: Sink = sink
+        self.topic_filter: str = topic_filter
+        self.qos: int = qos
+
+
+class Target:
+    """What one session gets of a topic's messages, all its matching subscriptions taken together.
+
+    A session gets one copy, at the highest QoS granted, with the identifiers of all of them
+    [MQTT-3.3.4-2] [MQTT-3.3.4-4]. ``own`` is the same for messages that the session published
+    itself: subscriptions with No Local are left out of it [MQTT-3.8.3-3].
+
+    ``kind`` is 4 or 5 where a QoS 0 message can go out in the one encoding that all such sessions of that version
+    share, and 0 where it needs its own.
+    """
+
+    __slots__ = ("identifiers", "kind", "own", "qos", "retain_as_published", "session")
+
+    def __init__(self, session: Session, subscriptions: list[Subscription]) -> None:
+        self.session: Session = session
+        self.qos: int = max(each.qos for each in subscriptions)
+        self.retain_as_published: bool = any(each.retain_as_published for each in subscriptions)
+        self.identifiers: tuple[int, ...] = tuple(each.identifier for each in subscriptions if each.identifier)
+        self.own: Target | None = self
+        heard = [each for each in subscriptions if not each.no_local]
+        if not heard:
+            self.own = None
+        elif len(heard) < len(subscriptions):
+            self.own = Target(session, heard)
+        self.kind: int = session.wire_kind if self.own is self and not self.identifiers else 0
+
+
+class Route:
+    """The targets of one topic.
+
+    ``verbatim4`` is the list of sessions to which the very bytes of a QoS 0 message from an MQTT 3 publisher can go, or
+    ``None`` where somebody on the route needs something else; ``verbatim5`` the same for an MQTT 5.0 publisher.
+    """
+
+    __slots__ = ("groups", "sinks", "targets", "topic", "topic_bytes", "verbatim4", "verbatim5", "version")
+
+    def __init__(self, topic: str, targets: list[Target], groups: list[Group], sinks: list[SinkSubscription]) -> None:
+        self.version: int = 0
+        self.topic: str = topic
+        self.topic_bytes: bytes = topic.encode()
+        self.targets: list[Target] = targets
+        self.groups: list[Group] = groups
+        self.sinks: list[SinkSubscription] = sinks
+        self.verbatim4: list[Session] | None = self._verbatim(4)
+        self.verbatim5: list[Session] | None = self._verbatim(5)
+
+    def _verbatim(self, kind: int) -> list[Session] | None:
+        if self.groups or self.sinks or any(target.kind != kind for target in self.targets):
+            return None
+        return [target.session for target in self.targets]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is subscribed."""
+        return not (self.targets or self.groups or self.sinks)

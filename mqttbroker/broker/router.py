@@ -1,0 +1,199 @@
+"""Who gets a message: subscriptions, shared groups, sinks, and the routes that are worked out from them.
+
+:meth:`Router.route` is asked once per topic and publisher; :meth:`Router.send` is the general path of every
+message, and the definition of what the short path in ``connection.py`` does for the simple case.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from mqttbroker.broker.authority import Authorizer, Identity
+from mqttbroker.broker.limits import Limits
+from mqttbroker.broker.route import Group, Route, Sink, SinkSubscription, Target
+from mqttbroker.sessions import NOWHERE, Drop, Session, Subscription
+from mqttbroker.sessions.wire import Wire
+from mqttbroker.storage import Message, QueuedMessage
+from mqttbroker.topics import RouteCache, SharedGroup, Strategy, SubscriptionTree, split_share
+
+__all__ = ["Router"]
+
+
+class Router:
+    """The subscriptions of one broker."""
+
+    def __init__(self, limits: Limits, authorizer: Authorizer, rng: Random) -> None:
+        self._limits = limits
+        self._authorizer = authorizer
+        self._rng = rng
+        self._tree: SubscriptionTree[Subscription | Group | SinkSubscription] = SubscriptionTree()
+        self._groups: dict[str, Group] = {}
+        self.routes: RouteCache[Route] = RouteCache(limits.max_cached_topics)
+
+    def __len__(self) -> int:
+        return len(self._tree)
+
+    # Subscriptions.
+
+    def subscribe(self, subscription: Subscription) -> bool:
+        """Add a session's subscription, or replace that on the same filter [MQTT-3.8.4-3]; true when it was new."""
+        whole = subscription.topic_filter
+        share, topic_filter = split_share(whole)
+        session = subscription.session
+        if share:
+            group = self._groups.get(whole)
+            if group is None:
+                group = SharedGroup(share, topic_filter, Strategy(self._limits.shared_strategy), self._rng)
+                self._groups[whole] = group
+                self._tree.add(topic_filter, group, group)
+                self.routes.invalidate(topic_filter)
+            group.remove(session)
+            group.add(session, subscription)
+        else:
+            self._tree.add(topic_filter, session, subscription)
+            self.routes.invalidate(topic_filter)
+        new = whole not in session.subscriptions
+        session.subscriptions[whole] = subscription
+        return new
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> bool:
+        """Remove a session's subscription; false when there was none."""
+        if session.subscriptions.pop(topic_filter, None) is None:
+            return False
+        self._remove(session, topic_filter)
+        return True
+
+    def unsubscribe_all(self, session: Session) -> None:
+        """Remove every subscription of a session."""
+        for topic_filter in session.subscriptions:
+            self._remove(session, topic_filter)
+        session.subscriptions = {}
+
+    def _remove(self, session: Session, whole: str) -> None:
+        share, topic_filter = split_share(whole)
+        if not share:
+            self._tree.remove(topic_filter, session)
+            self.routes.invalidate(topic_filter)
+            return
+        group = self._groups[whole]
+        group.remove(session)
+        if not len(group):
+            del self._groups[whole]
+            self._tree.remove(topic_filter, group)
+            self.routes.invalidate(topic_filter)
+
+    def session_changed(self, session: Session) -> None:
+        """The session is written to in another way than before: its routes must be worked out anew."""
+        for topic_filter in session.subscriptions:
+            self.routes.invalidate(split_share(topic_filter)[1])
+
+    def add_sink(self, sink: Sink, topic_filter: str, qos: int) -> None:
+        """Subscribe a sink."""
+        self._tree.add(topic_filter, sink, SinkSubscription(sink, topic_filter, qos))
+        self.routes.invalidate(topic_filter)
+
+    def remove_sink(self, sink: Sink, topic_filter: str) -> None:
+        """Remove a sink's subscription."""
+        self._tree.remove(topic_filter, sink)
+        self.routes.invalidate(topic_filter)
+
+    # Routes.
+
+    def route(self, topic: str) -> Route:
+        """The route of a valid topic name, from the cache or worked out now."""
+        cached = self.routes.get(topic)
+        if cached is not None:
+            return cached
+        sessions: dict[Session, list[Subscription]] = {}
+        groups: list[Group] = []
+        sinks: list[SinkSubscription] = []
+        for entry in self._tree.match(topic):
+            if isinstance(entry, Subscription):
+                sessions.setdefault(entry.session, []).append(entry)
+            elif isinstance(entry, SinkSubscription):
+                sinks.append(entry)
+            else:
+                groups.append(entry)
+        targets = [Target(session, found) for session, found in sessions.items() if self.may_receive(session, topic)]
+        route = Route(topic, targets, groups, sinks)
+        self.routes.put(topic, route)
+        return route
+
+    def may_receive(self, session: Session, topic: str) -> bool:
+        """Whether the session's user may be sent messages of this topic."""
+        identity = Identity(session.client_id, session.username)
+        return self._authorizer.decide(identity, "receive", topic).allowed
+
+    # Messages.
+
+    def refused(self, route: Route) -> bool:
+        """Whether a subscriber's queue is full and the policy is to tell the publisher."""
+        if self._limits.queue_policy != "refuse":
+            return False
+        return any(target.session.full and target.qos for target in route.targets)
+
+    def send(self, message: Message, route: Route, now: float) -> bool:
+        """Give a message to everybody on its route; true if anything of it went into the store."""
+        stored = False
+        packet4 = packet5 = b""
+        shared_encoding = message.qos == 0 and not message.retain
+        for target in route.targets:
+            session = target.session
+            if target.own is not target and session.client_id == message.origin:
+                if target.own is None:
+                    continue  # [MQTT-3.8.3-3]
+                target = target.own
+            if shared_encoding and target.kind:
+                outbox = session.outbox
+                if not outbox.open:
+                    if outbox is not NOWHERE:
+                        session.count_drop(Drop.CONGESTED)
+                elif target.kind == 4:
+                    packet4 = packet4 or _PLAIN4.publish(message, 0, False, False, 0, (), now) or b""
+                    outbox.write(packet4)
+                else:
+                    packet5 = packet5 or _PLAIN5.publish(message, 0, False, False, 0, (), now) or b""
+                    outbox.write(packet5)
+                continue
+            qos = message.qos if message.qos < target.qos else target.qos  # [MQTT-3.8.4-8]
+            # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            session.deliver(message, qos, message.retain and target.retain_as_published, target.identifiers, now)
+            stored = stored or (qos > 0 and session.persistent)
+        for group in route.groups:
+            stored = self.send_to_group(message, group, None, now) or stored
+        for sink in route.sinks:
+            sink.sink.accept(message, min(message.qos, sink.qos))
+        return stored
+
+    def send_to_group(self, message: Message, group: Group, exclude: Session | None, now: float) -> bool:
+        """Give a message to one member of a shared group [MQTT-4.8.2-4]; true if it went into the store.
+
+        A member whose user may not read the topic is passed over.
+        """
+        for _ in range(len(group)):
+            picked = group.pick(message.origin, message.topic, exclude)
+            if picked is None:
+                break
+            session, subscription = picked
+            if not self.may_receive(session, message.topic):
+                continue
+            identifiers = (subscription.identifier,) if subscription.identifier else ()
+            retain = message.retain and subscription.retain_as_published
+            qos = min(message.qos, subscription.qos)
+            session.deliver(message, qos, retain, identifiers, now, share=subscription.topic_filter)
+            return qos > 0 and session.persistent
+        return False
+
+    def hand_over(self, owed: list[QueuedMessage], former: Session, now: float) -> None:
+        """A session has ended: give its shared messages to other members, and count the rest as dropped."""
+        for queued in owed:
+            group = self._groups.get(queued.share) if queued.share else None
+            # [MQTT-4.8.2-5] A QoS 2 message that was sent is not sent to anybody else.
+            if group is None or (queued.qos == 2 and queued.packet_id):
+                former.count_drop(Drop.SESSION_ENDED)
+            else:
+                self.send_to_group(queued.message, group, former, now)
+
+
+_PLAIN4 = Wire(False)
+_PLAIN5 = Wire(True)

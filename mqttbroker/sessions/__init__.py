@@ -1,0 +1,11 @@
+"""What one client is owed: subscriptions, the window of messages in flight, the queue behind it, and its wire.
+
+This layer knows no sockets. A session writes encoded packets into an :class:`Outbox`; whoever
+carries bytes empties it.
+"""
+
+from mqttbroker.sessions.outbox import NOWHERE, Carrier, Outbox
+from mqttbroker.sessions.session import Drop, Session, SessionLimits
+from mqttbroker.sessions.subscription import Subscription
+
+__all__ = ["NOWHERE", "Carrier", "Drop", "Outbox", "Session", "SessionLimits", "Subscription"]

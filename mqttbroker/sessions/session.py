@@ -1,0 +1,410 @@
+"""The session state of one client (section 4.1) and the rules by which it is sent what it is owed.
+
+A QoS 1 or 2 message that a session is owed is in one of four places, and moves through them in this order:
+
+``backlog``   only in the store, because the queue in memory is full; read ahead as the queue drains;
+``queue``     in memory, never sent;
+``resend``    sent on an earlier connection and waiting to be sent again on this one;
+``inflight``  has a packet identifier: sent, not yet acknowledged (those in ``resend`` are here too).
+
+Invariants:
+
+1. While the outbox is open and the quota is above zero, ``resend``, ``queue`` and ``backlog`` are empty. Every event
+   that opens the outbox or raises the quota calls :meth:`Session.pump`.
+2. Messages are sent in the order of their sequence numbers, so those in flight are a prefix of the queue that a store
+   holds.
+3. On any connection, quota = Receive Maximum - messages sent or resumed on it and not yet acknowledged, so the number
+   in flight stays below the number of packet identifiers.
+4. A packet identifier in ``inflight`` is not given to another message [MQTT-2.2.1-4].
+5. A persistent session writes each step to the store before it acts on it.
+
+Absent on purpose: who a message goes to (the router), when a session ends (the registry), and answers to packets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from mqttbroker.sessions.outbox import NOWHERE, Outbox
+from mqttbroker.sessions.subscription import Subscription
+from mqttbroker.sessions.wire import Wire
+from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, WillRecord
+from mqttbroker.storage.store import Store
+
+__all__ = ["Drop", "Session", "SessionLimits"]
+
+PUBREL = b"\x62\x02"
+
+
+class Drop(StrEnum):
+    """Why a message was not delivered to a session."""
+
+    QUEUE_FULL = "queue_full"
+    CONGESTED = "congested"
+    EXPIRED = "expired"
+    TOO_LARGE = "too_large"
+    SESSION_ENDED = "session_ended"
+
+
+class SessionLimits:
+    """What all sessions of one broker share: bounds, the store, the count of drops, and the list of unfinished work."""
+
+    __slots__ = ("burst", "drop_oldest", "dropped", "max_bytes", "max_messages", "store", "unfinished", "window")
+
+    def __init__(
+        self, store: Store, max_messages: int, max_bytes: int, window: int, burst: int, drop_oldest: bool = True
+    ) -> None:
+        self.store: Store = store
+        self.max_messages: int = max_messages
+        self.max_bytes: int = max_bytes
+        self.window: int = window
+        """Messages of a stored queue that are held in memory."""
+        self.burst: int = burst
+        """Bytes that one session writes before others have their turn."""
+        self.drop_oldest: bool = drop_oldest
+        self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
+        self.unfinished: list[Session] = []
+        """Sessions that wrote a whole burst and have more to send."""
+
+
+class Session:
+    """One client's session, with or without a connection. Not thread-safe; no method waits."""
+
+    __slots__ = (
+        "backlog",
+        "client_id",
+        "dropped",
+        "expires_at",
+        "expiry_interval",
+        "incoming",
+        "inflight",
+        "last_sequence",
+        "limits",
+        "loaded",
+        "next_packet_id",
+        "outbox",
+        "owed_bytes",
+        "persistent",
+        "queue",
+        "quota",
+        "quota_maximum",
+        "resend",
+        "subscriptions",
+        "username",
+        "will",
+        "wire",
+        "wire_kind",
+    )
+
+    def __init__(self, client_id: str, username: str | None, limits: SessionLimits, persistent: bool) -> None:
+        self.client_id: str = client_id
+        self.username: str | None = username
+        """Who made the session; nobody else may resume it (section 5.4.2)."""
+        self.limits: SessionLimits = limits
+        self.persistent: bool = persistent
+        """Whether the session is kept in the store."""
+        self.expiry_interval: int = 0
+        self.expires_at: float = 0.0
+        """When the session ends; 0.0 while connected, or when it never does."""
+        self.subscriptions: dict[str, Subscription] = {}
+        self.will: WillRecord | None = None
+        self.incoming: set[int] = set()
+        """Packet identifiers of QoS 2 messages received and not yet released."""
+
+        self.outbox: Outbox = NOWHERE
+        self.wire: Wire = _OFFLINE
+        self.wire_kind: int = 0
+        """The kind of the last connection's wire, by which routes decide; see :attr:`Wire.kind`."""
+        self.quota: int = 0
+        """Messages that may still be sent before one is acknowledged (section 4.9)."""
+        self.quota_maximum: int = 0
+
+        self.inflight: dict[int, QueuedMessage] = {}
+        self.resend: deque[QueuedMessage] | None = None
+        self.queue: deque[QueuedMessage] | None = None
+        self.backlog: int = 0
+        """Messages that are only in the store."""
+        self.loaded: int = 0
+        """Highest sequence number that was taken from the store, or never needed to be."""
+        self.last_sequence: int = 0
+        self.next_packet_id: int = 1
+        self.owed_bytes: int = 0
+        self.dropped: dict[Drop, int] | None = None
+
+    @classmethod
+    def restored(cls, record: SessionRecord, limits: SessionLimits) -> Session:
+        """The session as the store knows it; its queue stays there until a client connects."""
+        session = cls(record.client_id, record.username, limits, persistent=True)
+        session.expiry_interval = record.expiry_interval
+        session.expires_at = record.expires_at
+        session.will = record.will
+        session.incoming = set(record.incoming)
+        session.backlog = record.queued
+        session.owed_bytes = record.queued_bytes
+        session.last_sequence = record.next_sequence - 1
+        for kept in record.subscriptions:
+            session.subscriptions[kept.topic_filter] = Subscription(
+                session, kept.topic_filter, kept.qos, kept.no_local, kept.retain_as_published, kept.identifier
+            )
+        return session
+
+    @property
+    def online(self) -> bool:
+        """Whether a client is connected."""
+        return self.outbox is not NOWHERE
+
+    @property
+    def load(self) -> int:
+        """Messages owed: in flight and waiting."""
+        waiting = len(self.queue) if self.queue else 0
+        return len(self.inflight) + waiting + self.backlog
+
+    @property
+    def full(self) -> bool:
+        """Whether one more message would exceed a limit of the queue."""
+        return self.load >= self.limits.max_messages or self.owed_bytes >= self.limits.max_bytes
+
+    # Connection.
+
+    def attach(self, outbox: Outbox, wire: Wire, receive_maximum: int) -> None:
+        """A client has connected. Call :meth:`pump` when its CONNACK is written and the outbox is open."""
+        self.outbox = outbox
+        self.wire = wire
+        self.wire_kind = wire.kind
+        self.expires_at = 0.0
+        self.quota = self.quota_maximum = receive_maximum
+        # [MQTT-4.4.0-1] What was sent and not acknowledged is sent again, in the original order [MQTT-4.6.0-1].
+        self.resend = deque(self.inflight.values()) if self.inflight else None
+
+    def detach(self) -> None:
+        """The connection has ended."""
+        self.outbox = NOWHERE
+        self.wire = _OFFLINE
+        self.quota = 0
+        self.resend = None
+
+    # Sending.
+
+    def deliver(
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        now: float,
+        share: str = "",
+    ) -> None:
+        """Send the message, or queue it, or drop it and count that."""
+        if qos == 0:
+            self._send_at_most_once(message, retain, identifiers, now)
+            return
+        self.last_sequence += 1
+        queued = QueuedMessage(self.last_sequence, message, qos, retain, identifiers, 0, False, share)
+        if self.quota > 0 and self.outbox.open and not self.queue and not self.backlog and not self.resend:
+            self.owed_bytes += message.size
+            if self.persistent:
+                self.limits.store.enqueue(self.client_id, queued)
+            self.loaded = queued.sequence
+            self._send(queued, now)
+        else:
+            self._enqueue(queued, now)
+
+    def pump(self, now: float) -> None:
+        """Send what is owed, as far as the quota, the outbox and the other sessions' turns allow."""
+        outbox = self.outbox
+        written = 0
+        while outbox.open:
+            if written >= self.limits.burst:
+                self.limits.unfinished.append(self)
+                return
+            if self.resend:
+                queued = self.resend[0]
+                if not queued.released and self.quota <= 0:
+                    return  # [MQTT-3.3.4-9]
+                self.resend.popleft()
+                written += self._send_again(queued, now)
+            elif self.quota <= 0:
+                return
+            elif self.queue:
+                queued = self.queue.popleft()
+                if self._expired(queued, now):
+                    self._drop(queued, Drop.EXPIRED)
+                else:
+                    written += self._send(queued, now)
+            elif self.backlog:
+                self._read_ahead()
+            else:
+                return
+
+    def _send_at_most_once(self, message: Message, retain: bool, identifiers: tuple[int, ...], now: float) -> None:
+        outbox = self.outbox
+        if not outbox.open:
+            if outbox is not NOWHERE:
+                self.count_drop(Drop.CONGESTED)
+            return
+        packet = self.wire.publish(message, 0, retain, False, 0, identifiers, now)
+        if packet is None:
+            self.count_drop(Drop.TOO_LARGE)  # [MQTT-3.1.2-25]
+        else:
+            outbox.write(packet)
+
+    def _send(self, queued: QueuedMessage, now: float) -> int:
+        """Send for the first time; the bytes written."""
+        packet_id = self.next_packet_id
+        while packet_id in self.inflight:
+            packet_id = packet_id % 65_535 + 1
+        self.next_packet_id = packet_id % 65_535 + 1
+        queued.packet_id = packet_id
+        self.inflight[packet_id] = queued
+        if self.persistent:
+            self.limits.store.mark_sent(self.client_id, queued.sequence, packet_id)
+        return self._transmit(queued, False, now)
+
+    def _send_again(self, queued: QueuedMessage, now: float) -> int:
+        if self.inflight.get(queued.packet_id) is not queued:
+            return 0
+        if queued.released:
+            self.quota -= 1  # May go below zero: PUBREL does not wait for the quota, but takes its share of it.
+            self.outbox.write(PUBREL + queued.packet_id.to_bytes(2, "big"))
+            return 4
+        return self._transmit(queued, True, now)  # [MQTT-3.3.1-1]
+
+    def _transmit(self, queued: QueuedMessage, dup: bool, now: float) -> int:
+        packet = self.wire.publish(
+            queued.message, queued.qos, queued.retain, dup, queued.packet_id, queued.identifiers, now
+        )
+        if packet is None:
+            # [MQTT-3.1.2-25] Behave as if the message had been sent.
+            del self.inflight[queued.packet_id]
+            self._drop(queued, Drop.TOO_LARGE)
+            return 0
+        self.quota -= 1
+        outbox = self.outbox
+        if queued.qos == 2 and self.persistent and not self.limits.store.settled:
+            # The receiver remembers the packet identifier, so it must be the same after a crash of the broker.
+            def written(error: Exception | None) -> None:
+                if error is None and self.outbox is outbox:
+                    outbox.write(packet)
+
+            self.limits.store.when_durable(written)
+        else:
+            outbox.write(packet)
+        return len(packet)
+
+    # Acknowledgements from the client.
+
+    def acknowledged(self, packet_id: int, now: float) -> None:
+        """PUBACK, PUBCOMP, or a PUBREC that refuses: the message is done with. An unknown identifier is ignored."""
+        queued = self.inflight.pop(packet_id, None)
+        if queued is None:
+            return
+        self._forget(queued)
+        if self.quota < self.quota_maximum:
+            self.quota += 1
+        if self.queue or self.backlog or self.resend:
+            self.pump(now)
+
+    def received(self, packet_id: int) -> bool:
+        """PUBREC: keep the packet identifier, never send the message again [MQTT-4.3.3-7]. False when it is unknown."""
+        queued = self.inflight.get(packet_id)
+        if queued is None:
+            return False
+        if not queued.released:
+            queued.released = True
+            if self.persistent:
+                self.limits.store.mark_released(self.client_id, queued.sequence)
+        return True
+
+    # Queue.
+
+    def _enqueue(self, queued: QueuedMessage, now: float) -> None:
+        size = queued.message.size
+        limits = self.limits
+        while self.load >= limits.max_messages or self.owed_bytes + size > limits.max_bytes:
+            if not limits.drop_oldest or not self._drop_oldest(now):
+                self.count_drop(Drop.QUEUE_FULL)
+                return
+        self.owed_bytes += size
+        if self.persistent:
+            limits.store.enqueue(self.client_id, queued)
+            if self.backlog or (self.queue and len(self.queue) >= limits.window):
+                self.backlog += 1
+                return
+        if self.queue is None:
+            self.queue = deque()
+        self.queue.append(queued)
+        self.loaded = queued.sequence
+
+    def _drop_oldest(self, now: float) -> bool:
+        if not self.queue and self.backlog:
+            self._read_ahead()
+        if not self.queue:
+            return False
+        oldest = self.queue.popleft()
+        self._drop(oldest, Drop.EXPIRED if self._expired(oldest, now) else Drop.QUEUE_FULL)
+        return True
+
+    def _read_ahead(self) -> None:
+        """Take the next slice of the stored queue into memory."""
+        if self.queue is None:
+            self.queue = deque()
+        slice_ = self.limits.store.read_queue(self.client_id, self.loaded, self.limits.window)
+        if not slice_:
+            self.backlog = 0
+            return
+        self.loaded = slice_[-1].sequence
+        self.backlog -= len(slice_)
+        for queued in slice_:
+            if queued.packet_id == 0:
+                self.queue.append(queued)
+                continue
+            # Sent before the broker was started anew (invariant 2: these come first).
+            self.inflight[queued.packet_id] = queued
+            if self.resend is None:
+                self.resend = deque()
+            self.resend.append(queued)
+
+    def leave_undelivered(self) -> list[QueuedMessage]:
+        """Everything owed, in order, as the session ends; it is up to the caller what becomes of it."""
+        while self.backlog:
+            self._read_ahead()
+        owed = list(self.inflight.values())
+        if self.queue:
+            owed.extend(self.queue)
+        self.inflight = {}
+        self.queue = self.resend = None
+        self.owed_bytes = 0
+        return owed
+
+    def purge(self) -> int:
+        """Drop every message that was never sent; the number of them."""
+        count = 0
+        while self._drop_oldest(0.0):
+            count += 1
+        return count
+
+    # Bookkeeping.
+
+    def _expired(self, queued: QueuedMessage, now: float) -> bool:
+        # [MQTT-3.3.2-5]
+        return bool(queued.message.expires_at) and now >= queued.message.expires_at
+
+    def _forget(self, queued: QueuedMessage) -> None:
+        self.owed_bytes -= queued.message.size
+        if self.persistent:
+            self.limits.store.dequeue(self.client_id, queued.sequence)
+
+    def _drop(self, queued: QueuedMessage, cause: Drop) -> None:
+        self._forget(queued)
+        self.count_drop(cause)
+
+    def count_drop(self, cause: Drop, count: int = 1) -> None:
+        """Note that messages were not delivered, for the broker and for this client."""
+        self.limits.dropped[cause] += count
+        if self.dropped is None:
+            self.dropped = {}
+        self.dropped[cause] = self.dropped.get(cause, 0) + count
+
+
+_OFFLINE = Wire(False)

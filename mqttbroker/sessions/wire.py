@@ -1,0 +1,99 @@
+"""How a PUBLISH is written for one connection: version, Maximum Packet Size, topic aliases.
+
+Absent on purpose: every decision about whether a message is sent at all.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from mqttbroker.protocol import encode_publish
+from mqttbroker.storage.records import Message
+
+__all__ = ["Wire"]
+
+
+class Wire:
+    """What a CONNECT said about the packets that its sender can take. Topic aliases end with the connection."""
+
+    __slots__ = ("alias_maximum", "aliases", "five", "maximum_packet_size")
+
+    def __init__(self, five: bool, maximum_packet_size: int = 0, alias_maximum: int = 0) -> None:
+        self.five: bool = five
+        self.maximum_packet_size: int = maximum_packet_size
+        """Largest packet that may be sent, in bytes; 0 for no limit."""
+        self.alias_maximum: int = alias_maximum
+        self.aliases: dict[bytes, int] = {}
+
+    @property
+    def kind(self) -> int:
+        """5 or 4 where unchanged bytes of a QoS 0 PUBLISH can go to this connection, 0 where each is written anew."""
+        if not self.five:
+            return 4
+        return 0 if self.maximum_packet_size or self.alias_maximum else 5
+
+    def publish(
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        dup: bool,
+        packet_id: int,
+        identifiers: tuple[int, ...],
+        now: float,
+    ) -> bytes | None:
+        """Encode the message; ``None`` when it is larger than the connection takes [MQTT-3.1.2-24]."""
+        if not self.five:
+            return encode_publish(False, message.topic_bytes, message.payload, b"", qos, retain, dup, packet_id)
+        properties = message.properties
+        if message.expires_at:
+            # [MQTT-3.3.2-6] What is forwarded is what was received, less the time that the message has waited.
+            properties = b"\x02" + max(ceil(message.expires_at - now), 0).to_bytes(4, "big") + properties
+        for identifier in identifiers:
+            properties += _subscription_identifier(identifier)
+        if self.alias_maximum:
+            return self._aliased(message, properties, qos, retain, dup, packet_id)
+        return self._fitting(
+            encode_publish(True, message.topic_bytes, message.payload, properties, qos, retain, dup, packet_id)
+        )
+
+    def _aliased(
+        self, message: Message, properties: bytes, qos: int, retain: bool, dup: bool, packet_id: int
+    ) -> bytes | None:
+        topic = message.topic_bytes
+        alias = self.aliases.get(topic, 0)
+        fresh = not alias and len(self.aliases) < self.alias_maximum
+        if alias or fresh:
+            # [MQTT-3.3.2-8] [MQTT-3.1.2-26] 1 to the maximum that the client gave, first come first served.
+            number = alias or len(self.aliases) + 1
+            packet = self._fitting(
+                encode_publish(
+                    True,
+                    b"" if alias else topic,
+                    message.payload,
+                    properties + b"\x23" + number.to_bytes(2, "big"),
+                    qos,
+                    retain,
+                    dup,
+                    packet_id,
+                )
+            )
+            if packet is not None:
+                if fresh:
+                    self.aliases[topic] = number
+                return packet
+        return self._fitting(encode_publish(True, topic, message.payload, properties, qos, retain, dup, packet_id))
+
+    def _fitting(self, packet: bytes) -> bytes | None:
+        if self.maximum_packet_size and len(packet) > self.maximum_packet_size:
+            return None
+        return packet
+
+
+def _subscription_identifier(identifier: int) -> bytes:
+    encoded = bytearray(b"\x0b")
+    while identifier > 127:
+        encoded.append(identifier & 127 | 128)
+        identifier >>= 7
+    encoded.append(identifier)
+    return bytes(encoded)
