@@ -1,0 +1,25 @@
+"""Who a client is and what it may do: a password file and access rules, behind the broker's two interfaces.
+
+Whatever is wrong with a file is a :class:`SecurityError`. Who meets one refuses to start, or keeps what was in force.
+"""
+
+from mqttbroker.security.acl import AccessList
+from mqttbroker.security.authenticator import PasswordAuthenticator, RunInThread
+from mqttbroker.security.covers import covers
+from mqttbroker.security.errors import SecurityError
+from mqttbroker.security.offload import ThreadOffload
+from mqttbroker.security.passwords import PasswordFile
+from mqttbroker.security.rules import Rule, load_rules, parse_rules
+
+__all__ = [
+    "AccessList",
+    "PasswordAuthenticator",
+    "PasswordFile",
+    "Rule",
+    "RunInThread",
+    "SecurityError",
+    "ThreadOffload",
+    "covers",
+    "load_rules",
+    "parse_rules",
+]

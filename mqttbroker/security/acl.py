@@ -1,0 +1,72 @@
+"""Who may publish and subscribe to what, by a list of rules. The first rule that matches decides; if none does, no.
+
+What "matches" means for a topic filter of the rule:
+
+- publish: it matches the topic name;
+- subscribe: it covers the whole filter that the client asks for (see ``covers.py``), or, in a shared subscription, the
+  filter inside. So ``deny secret/#`` before ``allow #`` lets a client subscribe to ``#``;
+- receive: rules for subscribing are held against the name of the topic that is about to be delivered. So that same
+  client is sent everything but ``secret/#``. This closes what covering leaves open, and what was granted earlier.
+
+Decisions are computed anew each time: routes and subscriptions remember them, and ask again when the rules change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from mqttbroker.broker.authority import Action, Decision, Identity
+from mqttbroker.security.covers import covers
+from mqttbroker.security.rules import Pattern, Rule, load_rules
+from mqttbroker.topics import InvalidTopicFilter, filter_matches, split_share
+
+__all__ = ["AccessList"]
+
+_NO_RULE: Final = Decision(False, "no rule allows it")
+
+
+class AccessList:
+    """An authoriser by rules. Never changes: rules that were read anew make a new one."""
+
+    __slots__ = ("_publish", "_subscribe")
+
+    def __init__(self, rules: Sequence[Rule], source: str) -> None:
+        """``source`` is what decisions call the list, such as the path of its file."""
+        self._publish: list[_Prepared] = [_prepare(rule, "publish", source) for rule in rules if rule.publish]
+        self._subscribe: list[_Prepared] = [_prepare(rule, "subscribe", source) for rule in rules if rule.subscribe]
+
+    @classmethod
+    def load(cls, path: Path) -> AccessList:
+        """Read a rule file. Raise :class:`mqttbroker.security.errors.SecurityError` when any of it is wrong."""
+        return cls(load_rules(path), str(path))
+
+    def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
+        """Decide on a topic name ("publish", "receive") or a topic filter ("subscribe")."""
+        matches: Callable[[str, str], bool] = filter_matches
+        if action == "subscribe":
+            matches = covers
+            try:
+                topic = split_share(topic)[1]
+            except InvalidTopicFilter as error:
+                return Decision(False, str(error))
+        for rule, decisions in self._publish if action == "publish" else self._subscribe:
+            if rule.concerns(identity):
+                for pattern, decision in decisions:
+                    topic_filter = pattern.filter_for(identity)
+                    if topic_filter is not None and matches(topic_filter, topic):
+                        return decision
+        return _NO_RULE
+
+
+_Prepared = tuple[Rule, list[tuple[Pattern, Decision]]]
+"""A rule, and for each of its filters the decision that it makes."""
+
+
+def _prepare(rule: Rule, action: str, source: str) -> _Prepared:
+    effect = "allow" if rule.allow else "deny"
+    return rule, [
+        (pattern, Decision(rule.allow, f"{source} rule {rule.number} ({effect} {action} {pattern.text})"))
+        for pattern in rule.patterns
+    ]

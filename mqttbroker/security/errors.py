@@ -1,0 +1,21 @@
+"""The error of a security file that cannot be used. Whoever meets it refuses to start, or keeps what was in force."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+__all__ = ["SecurityError"]
+
+
+class SecurityError(Exception):
+    """A file that decides who may do what is not as it should be.
+
+    The message names the file, the place in it (line or key; empty for the whole file), and what was expected.
+    It never holds a password or a hash.
+    """
+
+    def __init__(self, path: str | PathLike[str], place: str, problem: str) -> None:
+        self.path: str = str(path)
+        self.place: str = place
+        self.problem: str = problem
+        super().__init__(": ".join(part for part in (self.path, place, problem) if part))
