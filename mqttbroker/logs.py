@@ -1,0 +1,132 @@
+"""Logs: one event, one line, for people or for programs.
+
+Everything that logs, through structlog or through the standard ``logging`` module, ends in one handler on standard
+error. What a line holds may come from strangers (a client identifier, a topic, a user name), so that three things
+hold for every line, whatever was logged:
+
+* it is one line: control characters and line separators are written as escapes;
+* it shows what it holds: ESC, bidirectional overrides and every other character that does not print is an escape;
+* it is bounded: a text is cut after ``VALUE_LIMIT`` characters, a traceback after ``TRACEBACK_LIMIT``.
+
+``configure_logging`` changes the process's logging, so that only programs call it (the command line), never the
+library.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+
+__all__ = ["TRACEBACK_LIMIT", "VALUE_LIMIT", "configure_logging", "escape", "log_event"]
+
+VALUE_LIMIT: Final = 512
+"""Characters of one value, or of the event's own text, before it is cut."""
+TRACEBACK_LIMIT: Final = 16_384
+"""Characters of one traceback before it is cut: the beginning goes, since the end tells what happened."""
+
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+EventDict = MutableMapping[str, Any]
+_logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("mqttbroker")
+
+
+def configure_logging(level: str = "info", format: str = "text", stream: TextIO | None = None) -> None:
+    """Send all logs of the process at ``level`` and above to ``stream`` (standard error), replacing what was set.
+
+    ``level`` is "debug", "info", "warning" or "error"; ``format`` is "text" or "json". Others raise
+    :class:`ValueError`.
+    """
+    if level not in _LEVELS or format not in ("text", "json"):
+        raise ValueError(f"expected a level of {', '.join(_LEVELS)} and a format of text or json")
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+    ]
+    render: structlog.typing.Processor = _render_text if format == "text" else _render_json
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _bound, render],
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def log_event(level: str, event: str, /, **details: object) -> None:
+    """Log one event of the broker: a ``Log`` for :class:`~mqttbroker.broker.BrokerCore`. ``exception`` may be an exception."""
+    exception = details.pop("exception", None)
+    if isinstance(exception, BaseException):
+        details["exc_info"] = exception
+    _logger.log(_LEVELS[level], event, **details)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` with every character that does not print, and the backslash, written as an escape."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(
+        character if character.isprintable() and character != "\\" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _bound(_logger: object, _name: str, event: EventDict) -> EventDict:
+    """Make every value a number, a truth value, ``None`` or a short text."""
+    return {escape(key)[:VALUE_LIMIT]: _plain(key, value) for key, value in event.items()}
+
+
+def _plain(key: str, value: object) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else hex(value)[:VALUE_LIMIT]
+    if isinstance(value, bytes):
+        value = value[:VALUE_LIMIT].decode("utf-8", "backslashreplace")
+    text = str(value)
+    if key == "exception":
+        return text if len(text) <= TRACEBACK_LIMIT else "..." + text[-TRACEBACK_LIMIT:]
+    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}... ({len(text)} characters)"
+
+
+def _render_text(_logger: object, _name: str, event: EventDict) -> str:
+    """Return ``TIME LEVEL event key=value ...``."""
+    words = [str(event.pop("time")), f"{event.pop('level'):7}", escape(str(event.pop("event")))]
+    # The logger's name is of use where it is not the broker's own.
+    if str(event.get("logger", "")).partition(".")[0] in ("", "mqttbroker"):
+        event.pop("logger", None)
+    words += [f"{key}={_quoted(value)}" for key, value in event.items()]
+    return " ".join(words)
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    if text and text.isprintable() and not set(text) & set(' "=\\'):
+        return text
+    return '"' + escape(text).replace('"', '\\"') + '"'
+
+
+def _render_json(_logger: object, _name: str, event: Mapping[str, Any]) -> str:
+    """Return a JSON object, in ASCII, so that whatever does not print is an escape."""
+    line = structlog.processors.JSONRenderer(ensure_ascii=True)(None, "", dict(event))
+    text = line if isinstance(line, str) else line.decode()
+    return text.replace("\x7f", "\\u007f")

@@ -1,0 +1,23 @@
+"""Hypothesis strategies for topic names and filters that are likely to meet one another."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+__all__ = ["DETERMINISTIC", "filters", "topics"]
+
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=500)
+"""The same examples in every run, however slow the machine."""
+
+_LEVELS = ["", "a", "b", "$x", "é"]
+
+topics = st.lists(st.sampled_from(_LEVELS), min_size=1, max_size=4).map("/".join).filter(bool)
+"""Topic names."""
+
+filters = (
+    st.tuples(st.lists(st.sampled_from([*_LEVELS, "+", "+"]), max_size=4), st.sampled_from([[], [], ["#"]]))
+    .map(lambda parts: "/".join(parts[0] + parts[1]))
+    .filter(bool)
+)
+"""Topic filters that are not shared, half of them with wildcards or more."""

@@ -1,0 +1,158 @@
+"""The route cache by itself; `test_routing.py` holds it against the oracle together with the tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqttbroker.topics import RouteCache
+
+
+class Route:
+    """The least that can be cached."""
+
+    __slots__ = ("version",)
+
+    def __init__(self, version: int = 0) -> None:
+        self.version = version
+
+
+def cache_of(*names: str, max_topics: int = 100, budget: int = 256) -> tuple[RouteCache[Route], dict[str, Route]]:
+    """A cache with a route for each topic, and the routes."""
+    cache: RouteCache[Route] = RouteCache(max_topics, budget=budget)
+    routes = {topic: Route() for topic in names}
+    for topic, route in routes.items():
+        cache.put(topic, route)
+    return cache, routes
+
+
+def test_a_new_cache() -> None:
+    cache: RouteCache[Route] = RouteCache(10)
+    assert cache.version == 1
+    assert len(cache) == 0
+    assert cache.get("a") is None
+    cache.invalidate("a")
+    cache.invalidate("#")
+    assert cache.version == 1
+
+
+def test_get_what_was_put() -> None:
+    cache, routes = cache_of("a", "b")
+    assert cache.get("a") is routes["a"]
+    assert cache.get("b") is routes["b"]
+    assert cache.get("c") is None
+    assert routes["a"].version == cache.version
+    assert len(cache) == 2
+
+
+def test_put_again_makes_the_former_route_stale() -> None:
+    cache, routes = cache_of("a")
+    newer = Route()
+    cache.put("a", newer)
+    assert cache.get("a") is newer
+    assert routes["a"].version == 0
+    cache.put("a", newer)
+    assert cache.get("a") is newer
+    assert len(cache) == 1
+
+
+def test_the_oldest_leaves_when_the_cache_is_full() -> None:
+    cache, routes = cache_of("a", "b", "c", max_topics=3)
+    cache.put("a", routes["a"])
+    cache.put("d", Route())
+    assert routes["b"].version == 0
+    assert cache.get("b") is None
+    assert [topic for topic in "abcd" if cache.get(topic)] == ["a", "c", "d"]
+    assert len(cache) == 3
+
+
+def test_topics_too_long_are_not_cached() -> None:
+    cache: RouteCache[Route] = RouteCache(10, max_topic_length=3)
+    short, long = Route(), Route(1)
+    cache.put("abc", short)
+    cache.put("abcd", long)
+    assert cache.get("abc") is short
+    assert cache.get("abcd") is None
+    assert long.version == 0
+
+
+def test_a_cache_without_room() -> None:
+    cache: RouteCache[Route] = RouteCache(0)
+    route = Route(1)
+    cache.put("a", route)
+    assert cache.get("a") is None
+    assert route.version == 0
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "left"),
+    [
+        ("a", ["a/b", "c", "$s"]),
+        ("x", ["a", "a/b", "c", "$s"]),
+        ("a/+", ["a", "c", "$s"]),
+        ("a/#", ["c", "$s"]),
+        ("+", ["a/b", "$s"]),
+        ("#", ["$s"]),
+        ("$s/#", ["a", "a/b", "c"]),
+        ("$share/g/a/#", ["c", "$s"]),
+        ("$share/g/c", ["a", "a/b", "$s"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_invalidate(topic_filter: str, left: list[str]) -> None:
+    cache, routes = cache_of("a", "a/b", "c", "$s")
+    cache.invalidate(topic_filter)
+    assert [topic for topic in routes if cache.get(topic)] == left
+    assert [topic for topic, route in routes.items() if route.version == cache.version] == left
+    assert len(cache) == len(left)
+    assert cache.version == 1
+
+
+class TestPastTheBudget:
+    """The version is raised, and what has become stale leaves bit by bit."""
+
+    def test_everything_becomes_stale(self) -> None:
+        cache, routes = cache_of("a", "b", "c", budget=2)
+        cache.invalidate("+")
+        assert cache.version == 2
+        assert all(route.version != cache.version for route in routes.values())
+        assert all(cache.get(topic) is None for topic in routes)
+
+    def test_stale_routes_are_replaced_in_place(self) -> None:
+        cache, routes = cache_of("a", "b", "c", budget=2)
+        cache.invalidate("+")
+        newer = Route()
+        cache.put("a", newer)
+        assert cache.get("a") is newer
+        assert routes["a"].version == 0
+        cache.invalidate("a")
+        assert newer.version == 0
+
+    def test_every_put_takes_a_stale_route_out(self) -> None:
+        cache, routes = cache_of("a", "b", "c", budget=2)
+        cache.invalidate("+")
+        sizes = []
+        for topic in ["d", "e", "f", "g"]:
+            cache.put(topic, Route())
+            sizes.append(len(cache))
+        assert sizes == [3, 3, 3, 4]
+        assert all(route.version == 0 for route in routes.values())
+        assert all(cache.get(topic) for topic in "defg")
+
+    def test_a_stale_route_may_be_invalidated(self) -> None:
+        cache, routes = cache_of("a", "b", "c", budget=2)
+        cache.invalidate("+")
+        cache.invalidate("a")
+        assert routes["a"].version == 0
+        assert len(cache) == 2
+
+
+def test_clear() -> None:
+    cache, routes = cache_of("a", "b")
+    cache.clear()
+    assert len(cache) == 0
+    assert cache.get("a") is None
+    assert all(route.version != cache.version for route in routes.values())
+    cache.put("a", routes["a"])
+    cache.invalidate("#")
+    assert routes["a"].version == 0
