@@ -1,0 +1,192 @@
+"""A closed-loop load: publishers keep a window of messages under way, and send more as subscribers receive them.
+
+Packets are encoded once and all of one size, so that a receiver counts messages by counting bytes. Everything speaks
+MQTT 3.1.1, which every broker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from mqttbroker.protocol import (
+    ConnAck,
+    Connect,
+    Packet,
+    PacketReader,
+    ProtocolVersion,
+    Publish,
+    SubAck,
+    Subscribe,
+    SubscriptionRequest,
+    encode,
+)
+
+__all__ = ["SCENARIOS", "Result", "Scenario", "run"]
+
+V311 = ProtocolVersion.V311
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Who publishes to whom. ``window`` is the number of messages under way for each publisher."""
+
+    name: str
+    publishers: int
+    subscribers: int
+    qos: int
+    window: int
+    fan: bool = False
+    """Whether every subscriber gets the messages of every publisher; otherwise they are pairs."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Messages delivered, and the wall and CPU seconds (of the broker's process) that it took."""
+
+    messages: int
+    seconds: float
+    cpu: float
+
+    @property
+    def microseconds(self) -> float:
+        """CPU time of the broker for one delivered message."""
+        return self.cpu / self.messages * 1e6 if self.messages else float("nan")
+
+
+SCENARIOS = (
+    Scenario("1 pair, QoS 0, window 500", 1, 1, 0, 500),
+    Scenario("100 pairs, QoS 0, window 1", 100, 100, 0, 1),
+    Scenario("1 to 100, QoS 0", 1, 100, 0, 50, fan=True),
+    Scenario("100 to 1, QoS 0", 100, 1, 0, 50, fan=True),
+    Scenario("1 pair, QoS 1, window 500", 1, 1, 1, 500),
+    Scenario("100 pairs, QoS 1, window 1", 100, 100, 1, 1),
+)
+
+PAYLOAD = b"x" * 64
+
+
+class Client(asyncio.Protocol):
+    """One connection. After the hand-shake, bytes are counted, not parsed."""
+
+    def __init__(self) -> None:
+        self.reader: PacketReader | None = PacketReader(V311)
+        self.packets: asyncio.Queue[Packet] = asyncio.Queue()
+        self.transport: asyncio.Transport | None = None
+        self.rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.reader is not None:
+            for packet in self.reader.feed(data):
+                self.packets.put_nowait(packet)
+        else:
+            self.count(self.rest + data if self.rest else data)
+
+    def count(self, data: bytes) -> None:
+        """Take bytes of packets of the scenario's one kind."""
+
+    def write(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+    async def ask(self, packet: Packet, answer: type[Packet]) -> None:
+        self.write(encode(packet, V311))
+        got = await asyncio.wait_for(self.packets.get(), 10)
+        assert isinstance(got, answer), got
+
+
+class Publisher(Client):
+    """Sends ``packet`` as often as its window allows; at QoS 1 the PUBACKs are read and dropped."""
+
+    def __init__(self, topic: str, scenario: Scenario) -> None:
+        super().__init__()
+        self.scenario = scenario
+        self.packet = b"".join(
+            encode(Publish(topic, PAYLOAD, scenario.qos, packet_id=number if scenario.qos else None), V311)
+            for number in range(1, 501)
+        )
+        self.size = len(self.packet) // 500
+        self.next = 0
+        self.waiting = 0
+
+    def send(self, count: int) -> None:
+        """Send so many messages, in one write."""
+        begin = self.next
+        out = b""
+        while count:
+            part = min(count, 500 - begin)
+            out += self.packet[begin * self.size : (begin + part) * self.size]
+            begin = (begin + part) % 500
+            count -= part
+        self.next = begin
+        self.write(out)
+
+
+class Subscriber(Client):
+    """Counts messages, acknowledges them at QoS 1, and lets its publishers send on."""
+
+    def __init__(self, scenario: Scenario, publishers: list[Publisher], returns: bool) -> None:
+        super().__init__()
+        self.scenario = scenario
+        self.publishers = publishers
+        self.returns = returns
+        self.received = 0
+        self.turn = 0
+
+    def count(self, data: bytes) -> None:
+        size = self.publishers[0].size
+        whole = len(data) // size
+        used = whole * size
+        self.rest = data[used:]
+        self.received += whole
+        if self.scenario.qos:
+            # The packet identifier stands behind the topic, at a fixed place in each packet.
+            at = size - len(PAYLOAD) - 2
+            self.write(b"".join(b"\x40\x02" + data[n + at : n + at + 2] for n in range(0, used, size)))
+        if whole and self.returns:
+            each, more = divmod(whole, len(self.publishers))
+            for number, publisher in enumerate(self.publishers):
+                count = each + ((number - self.turn) % len(self.publishers) < more)
+                if count:
+                    publisher.send(count)
+            self.turn = (self.turn + more) % len(self.publishers)
+
+
+async def run(scenario: Scenario, port: int, seconds: float, cpu: Callable[[], float]) -> Result:
+    """Run the load for so many seconds, after a warm-up of a fifth of them. ``cpu`` tells the broker's CPU seconds."""
+    loop = asyncio.get_running_loop()
+    topics = [f"bench/{number:03}" for number in range(scenario.publishers)]
+    publishers = [Publisher(topic, scenario) for topic in topics]
+    subscribers = []
+    for number in range(scenario.subscribers):
+        mine = publishers if scenario.fan else [publishers[number]]
+        # Of a fan-out, the last subscriber lets the publisher go on.
+        returns = not scenario.fan or number == scenario.subscribers - 1
+        subscribers.append(Subscriber(scenario, mine, returns))
+    clients: list[Client] = [*subscribers, *publishers]
+    for number, client in enumerate(clients):
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+        await client.ask(Connect(f"bench-{number}", V311, clean_start=True, keep_alive=0), ConnAck)
+    for number, subscriber in enumerate(subscribers):
+        wanted = topics if scenario.fan else [topics[number]]
+        requests = tuple(SubscriptionRequest(topic, scenario.qos) for topic in wanted)
+        await subscriber.ask(Subscribe(1, requests), SubAck)
+    for client in clients:
+        client.reader = None
+    for publisher in publishers:
+        publisher.send(scenario.window)
+    await asyncio.sleep(seconds / 5)
+    before, used, began = sum(each.received for each in subscribers), cpu(), time.monotonic()
+    await asyncio.sleep(seconds)
+    count = sum(each.received for each in subscribers) - before
+    result = Result(count, time.monotonic() - began, cpu() - used)
+    for client in clients:
+        assert client.transport is not None
+        client.transport.abort()
+    return result
