@@ -10,20 +10,27 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, EveryoneWelcome, EverythingAllowed, Log
-from mqttbroker.config import Config, check_exposure
+from mqttbroker.config import Config, ListenerConfig, check_exposure
 from mqttbroker.inprocess import LocalSubscription, local_message
-from mqttbroker.listeners import Host, TcpListener
-from mqttbroker.listeners.host import Clock
+from mqttbroker.listeners import (
+    Clock,
+    Host,
+    StreamListener,
+    WebSocketSettings,
+    tcp_listener,
+    websocket_listener,
+)
 from mqttbroker.logs import log_event
 from mqttbroker.protocol import NO_PROPERTIES, Properties
 from mqttbroker.security import AccessList, PasswordAuthenticator, PasswordFile, ThreadOffload
-from mqttbroker.storage import MemoryStore, Store
+from mqttbroker.storage import MemoryStore, Store, StoreError
+from mqttbroker.storage.lmdb import LmdbStore
 
 __all__ = ["Broker", "serve"]
 
@@ -54,9 +61,12 @@ class Broker:
         self._authorizer: Authorizer | None = authorizer
         self._log: Log = log or log_to_logging
         self._offload: ThreadOffload | None = None
-        self._listeners: list[TcpListener] = []
+        self._listeners: list[StreamListener] = []
         self._host: Host | None = None
         self._hurry: asyncio.Event = asyncio.Event()
+        self.failed: asyncio.Event = asyncio.Event()
+        """Set when the store has failed and the broker should stop; :attr:`failure` says why."""
+        self.failure: Exception | None = None
 
     # Life.
 
@@ -78,18 +88,18 @@ class Broker:
         loop = asyncio.get_running_loop()
         clock = Clock()
         self._hurry.clear()
-        core = BrokerCore(
-            self.config.limits,
-            self._store or MemoryStore(),
-            self._authenticator or self._make_authenticator(loop),
-            self._authorizer or self._make_authorizer(),
-            self._log,
-            clock(),
-        )
+        authenticator = self._authenticator or self._make_authenticator(loop)
+        authorizer = self._authorizer or self._make_authorizer()
+        store = self._store or self._open_store(loop)
+        try:
+            core = BrokerCore(self.config.limits, store, authenticator, authorizer, self._log, clock())
+        except BaseException:
+            store.close()
+            raise
         self._host = Host(core, clock, loop)
         try:
             for each in self.config.listeners:
-                listener = TcpListener(each.name, each.host, each.port)
+                listener = _make_listener(each)
                 await listener.start(self._host)
                 self._listeners.append(listener)
                 for host, port in listener.addresses:
@@ -98,6 +108,30 @@ class Broker:
             await self.stop()
             raise
         self._host.start()
+
+    def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
+        config = self.config
+        if config.data_dir is None or config.durability == "none":
+            return MemoryStore()
+
+        def soon(function: Callable[[], None]) -> None:
+            loop.call_soon(self._run_and_flush, function)
+
+        def post(function: Callable[[], None]) -> None:
+            # The store's thread may finish a commit that nobody waits for any more, after the loop is gone.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._run_and_flush, function)
+
+        return LmdbStore(config.data_dir, soon, post, self._log, config.durability, self._store_failed)
+
+    def _run_and_flush(self, function: Callable[[], None]) -> None:
+        function()
+        if self._host is not None:
+            self._host.flush_soon()
+
+    def _store_failed(self, error: Exception) -> None:
+        self.failure = error
+        self.failed.set()
 
     async def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Stop in order: accept nothing, tell the clients, wait for them up to ``timeout`` seconds, close the store."""
@@ -213,6 +247,13 @@ class Broker:
         host.tick()
 
 
+def _make_listener(config: ListenerConfig) -> StreamListener:
+    if config.type == "websocket":
+        settings = WebSocketSettings(config.path, config.origins, config.require_subprotocol)
+        return websocket_listener(config.name, config.host, config.port, settings)
+    return tcp_listener(config.name, config.host, config.port)
+
+
 def settle(done: asyncio.Future[None], error: Exception | None) -> None:
     """End a future as the store says, unless nobody waits for it any more."""
     if done.done():
@@ -226,7 +267,7 @@ def settle(done: asyncio.Future[None], error: Exception | None) -> None:
 def serve(config: Config) -> None:
     """Run a broker until SIGTERM or SIGINT; the second of them ends it at once.
 
-    Raises what :meth:`Broker.start` raises.
+    Raises what :meth:`Broker.start` raises, and :class:`StoreError` when the store fails while it runs.
     """
     _run(_serve(config))
 
@@ -246,7 +287,12 @@ async def _serve(config: Config) -> None:
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, told_to_stop, number)
     async with broker:
-        await stop.wait()
+        waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(broker.failed.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+    if broker.failure is not None:
+        raise StoreError(f"the store has failed: {broker.failure}. What was acknowledged is on disk; look at the disk")
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

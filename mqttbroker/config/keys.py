@@ -56,7 +56,7 @@ def is_table(key: Key) -> bool:
 
 def is_list(key: Key) -> bool:
     """Tell whether a key names a list of tables."""
-    return get_origin(_type(key)) is tuple
+    return _is_list_of_tables(_type(key))
 
 
 def is_path(key: Key) -> bool:
@@ -88,8 +88,10 @@ def describe(key: Key) -> str:
     kind = _type(key)
     if is_dataclass(kind):
         return "a table"
-    if get_origin(kind) is tuple:
+    if _is_list_of_tables(kind):
         return f"a list of tables ([[{dotted(key)}]])"
+    if get_origin(kind) is tuple:
+        return "a list of strings"
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "a string", Path: "a path in quotes"}
@@ -99,12 +101,13 @@ def describe(key: Key) -> str:
 def from_text(key: Key, text: str) -> object:
     """Return the value that a text stands for, by the key's type. Raise :class:`msgspec.ValidationError` if none.
 
-    An empty text unsets a key that may be absent.
+    An empty text unsets a key that may be absent; the strings of a list stand between commas.
     """
     kind = _type(key)
     if not text and type(None) in _alternatives(kind):
         return None
-    value: object = msgspec.convert(text, kind, strict=False, dec_hook=decode_path)
+    given: object = [part.strip() for part in text.split(",") if part.strip()] if get_origin(kind) is tuple else text
+    value: object = msgspec.convert(given, kind, strict=False, dec_hook=decode_path)
     return value
 
 
@@ -121,13 +124,17 @@ def _type(key: Key) -> Any:
     """Return the type of a key's value, or ``None`` if there is no such key."""
     kind: Any = Config
     for name in key:
-        if get_origin(kind) is tuple and isinstance(name, int):
+        if _is_list_of_tables(kind) and isinstance(name, int):
             kind = get_args(kind)[0]
         elif is_dataclass(kind) and isinstance(kind, type) and isinstance(name, str):
             kind = get_type_hints(kind).get(name)
         else:
             return None
     return kind
+
+
+def _is_list_of_tables(kind: Any) -> bool:
+    return get_origin(kind) is tuple and is_dataclass(get_args(kind)[0])
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:

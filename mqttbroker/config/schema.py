@@ -45,17 +45,28 @@ class ListenerConfig:
 
     name: str = "tcp"
     """What logs call it; different for each listener."""
-    type: Literal["tcp"] = "tcp"
+    type: Literal["tcp", "websocket"] = "tcp"
+    """``tcp`` is plain MQTT over TCP, ``websocket`` is MQTT over WebSocket."""
     host: str = "127.0.0.1"
     """Address or name to listen on; ``0.0.0.0`` and ``::`` are all addresses of the machine."""
     port: int = 1883
     """TCP port; 0 lets the system choose a free one, which the log names."""
+    path: str = "/mqtt"
+    """WebSocket only: the path that is served, besides ``/``."""
+    origins: tuple[str, ...] = ()
+    """WebSocket only: origins of web pages that may connect, besides those of the same host and of the loopback
+    interface; ``*`` is any.
+    """
+    require_subprotocol: bool = True
+    """WebSocket only: whether a client must ask for the subprotocol ``mqtt``, or may ask for none."""
 
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("name: expected at least one character")
         if not self.host:
             raise ValueError('host: expected an address or a name ("0.0.0.0" and "::" are all addresses)')
+        if not self.path.startswith("/"):
+            raise ValueError(f'path: expected a path that begins with "/", got {self.path!r}')
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port: expected 0 to 65535, got {self.port}")
 
@@ -69,7 +80,9 @@ class SecurityConfig:
     password_file: Path | None = None
     """Users and the hashes of their passwords, as ``mqttbroker passwd`` writes them."""
     acl_file: Path | None = None
-    """Rules of who may publish and subscribe to what; without one everybody may do everything."""
+    """Rules of who may publish and subscribe to what. Without them everybody may do everything where there is no
+    password file, and nobody may do anything where there is one.
+    """
 
     @property
     def anonymous(self) -> bool:
@@ -91,6 +104,8 @@ class Config:
 
     data_dir: Path | None = None
     """Directory of what survives a restart; ``None`` keeps everything in memory."""
+    durability: Literal["fsync", "os", "none"] = "fsync"
+    """What an acknowledgement promises: on disk; with the operating system; nothing, in memory only."""
     listeners: tuple[ListenerConfig, ...] = (ListenerConfig(),)
     limits: Limits = Limits()
     security: SecurityConfig = SecurityConfig()

@@ -45,6 +45,7 @@ class Host:
 
     def __init__(self, core: BrokerCore, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         self.core: BrokerCore = core
+        core.wake = self.flush_soon
         self.clock: Clock = clock
         self.loop: asyncio.AbstractEventLoop = loop
         # One buffer serves every connection: what is in it is used up before the next read.

@@ -1,0 +1,205 @@
+"""MQTT over WebSocket (chapter 6): packets in binary frames, split and merged in any way [MQTT-6.0.0-2].
+
+The protocol is that of the ``websockets`` package, of which only the part without I/O is used: a connection has no
+task of its own, and everything that one turn writes goes out in one frame.
+
+What a stranger can make this module hold is bounded: a message may be as large as a CONNECT before it is accepted,
+then a little more than a packet; a message has few fragments; the opening hand-shake must be done by the time that
+CONNECT must. Compression is not offered, so there is nothing that swells.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from websockets.datastructures import MultipleValuesError
+from websockets.frames import OP_BINARY, OP_CLOSE, OP_CONT, OP_TEXT, CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from mqttbroker.listeners.host import Host
+from mqttbroker.listeners.stream import StreamListener, StreamProtocol
+
+__all__ = ["WebSocketSettings", "origin_allowed", "websocket_listener"]
+
+SUBPROTOCOLS = (Subprotocol("mqtt"), Subprotocol("mqttv3.1"))
+MAX_FRAGMENTS = 1_024
+"""Frames of one message. Its bytes are bounded too, but a fragment may be empty."""
+MESSAGE_MARGIN = 65_536
+"""A message may be so much larger than the largest packet, so that small ones can share it with others."""
+
+_HINT = "This port speaks MQTT over WebSocket. Connect with an MQTT client, to {path} with the subprotocol mqtt.\n"
+
+# What goes wrong in a hand-shake is told to the client, and is nobody else's business.
+_quiet = logging.getLogger("mqttbroker.websockets")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+class WebSocketSettings:
+    """What a WebSocket listener asks of a hand-shake."""
+
+    __slots__ = ("origins", "path", "require_subprotocol")
+
+    def __init__(self, path: str = "/mqtt", origins: tuple[str, ...] = (), require_subprotocol: bool = True) -> None:
+        self.path: str = path
+        """The path that is served; ``/`` is served as well."""
+        self.origins: tuple[str, ...] = origins
+        """Origins of pages that may connect, besides this host and the loopback interface; ``*`` is any."""
+        self.require_subprotocol: bool = require_subprotocol
+        """Whether a client must ask for ``mqtt`` [MQTT-6.0.0-3], or may ask for nothing."""
+
+
+class WebSocketProtocol(StreamProtocol):
+    """One WebSocket connection."""
+
+    def __init__(self, settings: WebSocketSettings, host: Host, listener: str) -> None:
+        super().__init__(host, listener)
+        self._settings: WebSocketSettings = settings
+        self._websocket: ServerProtocol = ServerProtocol(
+            subprotocols=SUBPROTOCOLS,
+            select_subprotocol=None if settings.require_subprotocol else _any_subprotocol,
+            max_size=host.core.limits.max_connect_size,
+            logger=_quiet,
+        )
+        self._fragments: int = 0
+        self._accepted: bool = False
+
+    def received(self, data: bytes) -> None:
+        """Take what frames have come in, and answer the protocol's own."""
+        websocket = self._websocket
+        websocket.receive_data(data)
+        for event in websocket.events_received():
+            if isinstance(event, Request):
+                self._open(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._transmit()
+
+    def _open(self, request: Request) -> None:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            status, text = refusal
+            response = self._websocket.reject(status, text)
+            if status == HTTPStatus.UPGRADE_REQUIRED:
+                response.headers["Upgrade"] = "websocket"
+        else:
+            response = self._websocket.accept(request)  # [MQTT-6.0.0-4]
+        self._websocket.send_response(response)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._lost(f"WebSocket refused with HTTP status {response.status_code}")
+
+    def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        hint = _HINT.format(path=self._settings.path)
+        if "Upgrade" not in request.headers:
+            return HTTPStatus.UPGRADE_REQUIRED, hint
+        if urlsplit(request.path).path not in (self._settings.path, "/"):
+            return HTTPStatus.NOT_FOUND, hint
+        try:
+            origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
+        except MultipleValuesError:
+            return HTTPStatus.BAD_REQUEST, "More than one Origin or Host.\n"
+        if origin is not None and not origin_allowed(origin, host or "", self._settings.origins):
+            return HTTPStatus.FORBIDDEN, "Pages of this origin may not connect; see the listener's key origins.\n"
+        return None
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode in (OP_BINARY, OP_CONT):
+            self._fragments = 0 if frame.fin else self._fragments + 1
+            if self._fragments > MAX_FRAGMENTS:
+                self._fail(CloseCode.POLICY_VIOLATION, "too many fragments")
+            elif self.connection is not None:
+                self.connection.feed(bytes(frame.data), self.host.clock())
+                self._widen()
+        elif frame.opcode == OP_TEXT:
+            self._fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")  # [MQTT-6.0.0-1]
+        elif frame.opcode == OP_CLOSE:
+            self._lost("WebSocket closed by the client")
+
+    def _widen(self) -> None:
+        """Let messages be larger, once the client is accepted."""
+        if self._accepted or self.connection is None or not self.connection.accepted:
+            return
+        self._accepted = True
+        size = self.host.core.limits.max_packet_size + MESSAGE_MARGIN
+        # The package has renamed the attribute in version 16.
+        name = "max_message_size" if hasattr(self._websocket, "max_message_size") else "max_size"
+        setattr(self._websocket, name, size)
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self._websocket.fail(code, reason)
+        self._lost(f"WebSocket failed: {reason}")
+
+    def _lost(self, detail: str) -> None:
+        if self.connection is not None:
+            self.connection.lost(self.host.clock(), detail)
+
+    def _transmit(self) -> None:
+        """Write what the protocol has to say; an empty piece is the end."""
+        websocket = self._websocket
+        for piece in websocket.data_to_send():
+            if piece:
+                self.transport.write(piece)
+            else:
+                super().close()
+        error = websocket.parser_exc
+        if error is not None:
+            self._lost(f"WebSocket failed: {error}")
+
+    # What the connection calls.
+
+    def send(self, data: bytes) -> None:
+        """Write packets, all in one frame."""
+        if self._websocket.state is OPEN:
+            self._websocket.send_binary(data)
+            self._transmit()
+
+    def close(self) -> None:
+        """Say good-bye, then close."""
+        if self._websocket.state is OPEN:
+            self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
+            self._transmit()
+        super().close()
+
+
+def websocket_listener(name: str, host: str, port: int, settings: WebSocketSettings) -> StreamListener:
+    """A listener for MQTT over WebSocket."""
+    return StreamListener(name, host, port, partial(WebSocketProtocol, settings))
+
+
+def origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a page of this origin may connect to this host: it is of the same host, of the loopback interface, or
+    listed.
+
+    Without this, any page that somebody looks at could speak to a broker that only their browser can reach.
+    """
+    if "*" in allowed or origin in allowed:
+        return True
+    try:
+        page = urlsplit(origin).hostname
+        here = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    return page is not None and (page == here or _is_loopback(page))
+
+
+def _is_loopback(hostname: str) -> bool:
+    if hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _any_subprotocol(websocket: ServerProtocol, offered: object) -> Subprotocol | None:
+    assert isinstance(offered, list | tuple)
+    if not offered:
+        return None
+    return next((each for each in SUBPROTOCOLS if each in offered), None)
