@@ -26,14 +26,15 @@ endif
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
-run: $(VENV)/.installed ## Start a broker on 127.0.0.1:1883 (ARGS='--port 1884' and so on)
-	@exec $(BIN)/mqttbroker serve $(ARGS)
+run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, with its files in data/ (ARGS='--port 1884' ...)
+	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --data-dir data $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
-lint: $(VENV)/.installed-dev ## Check style and common mistakes with ruff
+lint: $(VENV)/.installed-dev ## Check style, common mistakes and formatting with ruff
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "ruff format . puts these files in order:"; $(BIN)/ruff format --check . ; }
 
 types: $(VENV)/.installed-dev ## Check types with mypy, strictly
 	@$(BIN)/mypy
@@ -43,8 +44,8 @@ layers: $(VENV)/.installed-dev ## Check that imports go down the layers only
 
 check: lint types layers test ## All of the four above
 
-conformance: $(VENV)/.installed-dev ## Run the tests of the standard's numbered statements
-	@$(BIN)/python -m pytest tests/conformance $(ARGS)
+conformance: $(VENV)/.installed-dev ## Test the numbered statements, write docs/conformance.md (ARGS=--check: only compare)
+	@$(BIN)/python -m tests.conformance.report -n $(JOBS) $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -61,7 +62,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "Installing mqttbroker into $(VENV) ..."
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[examples]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python

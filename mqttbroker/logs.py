@@ -73,7 +73,10 @@ def configure_logging(level: str = "info", format: str = "text", stream: TextIO 
 
 
 def log_event(level: str, event: str, /, **details: object) -> None:
-    """Log one event of the broker: a ``Log`` for :class:`~mqttbroker.broker.BrokerCore`. ``exception`` may be an exception."""
+    """Log one event of the broker: a ``Log`` for :class:`~mqttbroker.broker.BrokerCore`.
+
+    ``exception`` among the details may be an exception, whose traceback is then logged.
+    """
     exception = details.pop("exception", None)
     if isinstance(exception, BaseException):
         details["exc_info"] = exception

@@ -13,6 +13,7 @@ The short path never builds a packet object. ``tests/broker/test_short_path.py``
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from mqttbroker.protocol import (
     MQTTError,
     Packet,
     PacketTooLarge,
+    PacketType,
     PingReq,
     PingResp,
     Properties,
@@ -56,6 +58,7 @@ class Connection:
         "carrier",
         "client_maximum",
         "core",
+        "explained",
         "five",
         "held",
         "identity",
@@ -101,6 +104,8 @@ class Connection:
         self.needed: int = 0
         self.maximum_packet_size: int = core.limits.max_connect_size
         self.reading: bool = True
+        self.explained: bool = False
+        """Whether a line of the log has said why this connection ends; there is one such line for each end."""
 
         # What the client asked for.
         self.client_maximum: int = 0
@@ -131,37 +136,52 @@ class Connection:
 
     # What the listener calls.
 
+    @property
+    def accepted(self) -> bool:
+        """Whether a CONNECT was accepted, and the connection has not ended since."""
+        return self.state == State.CONNECTED
+
     def feed(self, data: bytes, now: float) -> None:
         """Take bytes from the peer. Any split of the stream has the same effect."""
         if self.state == State.CLOSED:
             return
-        self.last_received = now
+        self.core.now = self.last_received = now
         self.core.counters.bytes_received += len(data)
-        if self.undecided:
-            self.partial = (self.partial or bytearray()) + data
-        else:
+        if not self.undecided:
             self.consume(data, now)
+        elif self.partial is None:
+            self.partial = bytearray(data)
+        else:
+            self.partial += data
 
     def lost(self, now: float, detail: str = "connection lost") -> None:
         """The peer, or the network, has ended the connection without DISCONNECT."""
         if self.state != State.CLOSED:
+            self.core.now = now
             self._ended(now, detail, False)
 
     def writable(self, yes: bool, now: float) -> None:
         """The carrier is full, or has room again."""
         if self.state == State.CLOSED:
             return
-        self.outbox.open = yes and self.state == State.CONNECTED
+        self.core.now = now
+        self.outbox.open = yes and self.state == State.CONNECTED and self.pending is None
         if yes:
             self.stalled_at = 0.0
             self.resume_reading(now)
             if self.state == State.CONNECTED:
+                self.watch_keep_alive(now)
                 self.session.pump(now)
         else:
             self.stalled_at = now
             self.stalled_waiting = self.carrier.waiting()
             self.pause_reading()
             self.core.wheel.add(self, now + self.core.limits.stalled_timeout, self.due)
+
+    def watch_keep_alive(self, now: float) -> None:
+        """Look at the keep alive when it may first have run out, instead of at the deadline that was set before."""
+        if self.keep_alive:
+            self.core.wheel.add(self, now + 1.5 * self.keep_alive, self.due)
 
     def due(self, now: float) -> float:
         """A deadline has come; returns the next one."""
@@ -178,6 +198,7 @@ class Connection:
             waiting = self.carrier.waiting()
             if waiting >= self.stalled_waiting and now >= self.stalled_at + limits.stalled_timeout:
                 self.core.log("warning", "client takes nothing", **self.who(), waiting_bytes=waiting)
+                self.explained = True
                 self.carrier.abort()
                 self._ended(now, "client takes nothing", False)
                 return 0.0
@@ -186,7 +207,7 @@ class Connection:
             return self.stalled_at + limits.stalled_timeout
         if not self.keep_alive:
             return 0.0
-        # [MQTT-3.1.2-22]
+        # [MQTT-3.1.2-22] [3.1.1: MQTT-3.1.2-24]
         deadline = self.last_received + 1.5 * self.keep_alive
         if now < deadline or not self.reading:
             return max(deadline, now + 1.0)
@@ -205,14 +226,14 @@ class Connection:
                 return
             data = bytes(self.partial)
             self.partial = None
+            self.needed = 0
         try:
             used = self._take_packets(data, now)
         except MQTTError as error:
             self.fail(error, now)
             return
         except Exception as error:
-            self.core.log("error", "unexpected error", **self.who(), error=repr(error), exception=error)
-            self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, ""), now)
+            self.fail_unexpectedly(error, now)
             return
         if used < len(data) and self.state != State.CLOSED:
             self.partial = bytearray(data[used:] if used else data)
@@ -225,60 +246,65 @@ class Connection:
         five = self.five
         run_route: Route | None = None
         run_begin = run_stop = run_count = 0
-        while size - position >= 2:
-            first = data[position]
-            length = data[position + 1]
-            start = position + 2
-            if length > 127:
-                length, start = read_remaining_length(data, position + 1)
-                if length < 0:
+        try:
+            while size - position >= 2:
+                first = data[position]
+                length = data[position + 1]
+                start = position + 2
+                if length > 127:
+                    length, start = read_remaining_length(data, position + 1)
+                    if length < 0:
+                        break
+                    if start - position + length > self.maximum_packet_size:
+                        self._too_large(first, start - position + length)
+                stop = start + length
+                if stop > size:
                     break
-                if start - position + length > self.maximum_packet_size:
-                    self._too_large(first, start - position + length)
-            stop = start + length
-            if stop > size:
-                break
-            if first == 0x30 and length > 1:
-                # QoS 0, no flags: the bytes of a run of packets for one route are passed on as they are.
-                topic_stop = start + 2 + (data[start] << 8) + data[start + 1]
-                route = self.routes.get(data[start + 2 : topic_stop])
-                if route is not None and route.version == cache.version:
-                    if five:
-                        plain = route.verbatim5 is not None and topic_stop < stop and data[topic_stop] == 0
-                    else:
-                        plain = route.verbatim4 is not None and topic_stop <= stop
-                    if plain:
-                        if route is not run_route:
-                            if run_route is not None:
-                                self._forward(run_route, data[run_begin:run_stop], run_count)
-                            run_route = route
-                            run_begin = position
-                            run_count = 0
-                        run_count += 1
-                        run_stop = position = stop
-                        continue
-            if run_route is not None:
+                if first == 0x30 and length > 1:
+                    # QoS 0, no flags: the bytes of a run of packets for one route are passed on as they are.
+                    topic_stop = start + 2 + (data[start] << 8) + data[start + 1]
+                    route = self.routes.get(data[start + 2 : topic_stop])
+                    if route is not None and route.version == cache.version:
+                        if five:
+                            plain = route.verbatim5 is not None and topic_stop < stop and data[topic_stop] == 0
+                        else:
+                            plain = route.verbatim4 is not None and topic_stop <= stop
+                        if plain:
+                            if route is not run_route:
+                                if run_route is not None:
+                                    self._forward(run_route, data[run_begin:run_stop], run_count)
+                                run_route = route
+                                run_begin = position
+                                run_count = 0
+                            run_count += 1
+                            run_stop = position = stop
+                            continue
+                if run_route is not None:
+                    self._forward(run_route, data[run_begin:run_stop], run_count)
+                    run_route = None
+                position = stop
+                if first == 0x40 and length == 2:
+                    self._puback((data[start] << 8) + data[start + 1], now)
+                elif first == 0x32 and self._publish_at_least_once(data, start, stop, now):
+                    pass
+                else:
+                    self._packet(first, data[start:stop], now)
+                    five = self.five
+                if self.undecided or self.state == State.CLOSED:  # [MQTT-3.1.4-6] [3.1.1: MQTT-3.1.4-5]
+                    break
+        finally:
+            if run_route is not None:  # Also where the packet after the run was an error.
                 self._forward(run_route, data[run_begin:run_stop], run_count)
-                run_route = None
-            position = stop
-            if first == 0x40 and length == 2:
-                self._puback((data[start] << 8) + data[start + 1], now)
-            elif first == 0x32 and self._publish_at_least_once(data, start, stop, now):
-                pass
-            else:
-                self._packet(first, data[start:stop], now)
-                five = self.five
-            if self.undecided or self.state == State.CLOSED:
-                break
-        if run_route is not None:
-            self._forward(run_route, data[run_begin:run_stop], run_count)
-        self._note_needed(data, position, size)
+        if position < size:
+            self._note_needed(data, position, size)
         return position
 
     def _note_needed(self, data: bytes, position: int, size: int) -> None:
         """Before another look at a partial packet is worth while, this many bytes must be there."""
         self.needed = 0
-        if size > position and self.state == State.OPENED:
+        if self.undecided:
+            return  # It is looked at when there is a verdict: other limits may hold then.
+        if self.state == State.OPENED:
             connect.check_first_byte(data[position])
         if size - position >= 2:
             length, start = read_remaining_length(data, position + 1)
@@ -288,7 +314,8 @@ class Connection:
         """The short path of QoS 0: one object for everybody."""
         self.core.counters.messages_received += count
         sessions = route.verbatim5 if self.five else route.verbatim4
-        if sessions is None:
+        if not sessions:
+            self.core.counters.messages_unrouted += count
             return
         dirty = self.core.dirty
         for session in sessions:
@@ -314,18 +341,19 @@ class Connection:
         if packet_id == b"\0\0":
             return False
         core = self.core
-        if core.refuse_when_full or (self.held and self.inbound >= core.limits.receive_maximum):
+        if core.checks_at_least_once or not core.store.accepting or self.inbound >= core.limits.receive_maximum:
             return False
         core.counters.messages_received += 1
         message = Message(
             route.topic, route.topic_bytes, data[payload_start:stop], 1, False, b"", 0.0, self.session.client_id
         )
         stored = core.router.send(message, route, now)
-        if self.five and route.empty:
+        answer = b"\x40\x02" + packet_id
+        if route.empty:
             core.counters.messages_unrouted += 1
-            self.answer(b"\x40\x03" + packet_id + b"\x10", stored, now)
-        else:
-            self.answer(b"\x40\x02" + packet_id, stored, now)
+            if self.five:
+                answer = b"\x40\x03" + packet_id + b"\x10"
+        self.answer(answer, stored, now)
         return True
 
     def _puback(self, packet_id: int, now: float) -> None:
@@ -341,11 +369,12 @@ class Connection:
         if self.state == State.OPENED:
             connect.check_first_byte(first)
             connect.note_version(self, body)
+        packet_type = first >> 4
+        if packet_type and (self.state, packet_type) not in EXPECTED:
+            # Before it is decoded: what is wrong inside a packet that may not come at all is of no interest.
+            raise ProtocolViolation(f"{PacketType(packet_type).name} is not expected here")
         packet = decode(first, body, self.version, max_user_properties=self.core.limits.max_user_properties)
-        handler = TABLE.get((self.state, packet.type))
-        if handler is None:
-            raise ProtocolViolation(f"{packet.type.name} is not expected here")
-        handler(self, packet, now)
+        TABLE[self.state, packet.type](self, packet, now)
 
     def _too_large(self, first: int, size: int) -> None:
         if self.state == State.OPENED:
@@ -355,13 +384,18 @@ class Connection:
     # Answers.
 
     def send(self, packet: Packet) -> None:
-        """Write a packet; without Reason String and User Properties where it would be too large for the client."""
+        """Write a packet, unless it would be too large for the client."""
+        with suppress(PacketTooLarge):
+            self.outbox.write(self.fitting(packet))
+
+    def fitting(self, packet: Packet) -> bytes:
+        """Encode an answer, bare where it would be too large for the client; ``PacketTooLarge`` if it still is."""
         data = encode(packet, self.version)
         if self.client_maximum and len(data) > self.client_maximum:
             data = encode(_without_explanation(packet), self.version)  # [MQTT-3.2.2-19] [MQTT-3.2.2-20]
             if len(data) > self.client_maximum:
-                return  # [MQTT-3.1.2-24]
-        self.outbox.write(data)
+                raise PacketTooLarge(f"{packet.type.name} larger than the client takes")  # [MQTT-3.1.2-24]
+        return data
 
     def reason(self, detail: str) -> Properties:
         """A Reason String, unless the client did without [MQTT-3.1.2-29] or its version has none."""
@@ -375,17 +409,19 @@ class Connection:
         ``stored`` says that something was given to the store. ``then`` is called after the write.
         """
         store = self.core.store
-        if store.settled or not (stored or self.held):
+        if not self.held and (store.settled or not stored):
             self.outbox.write(data)
             if then is not None:
                 then(None)
             return
+        # Until its PUBACK is written, a QoS 1 message counts towards Receive Maximum (section 4.9).
+        counted = 1 if data[0] == PUBACK else 0
         self.held += 1
-        self.inbound += 1
+        self.inbound += counted
 
         def durable(error: Exception | None) -> None:
             self.held -= 1
-            self.inbound -= 1
+            self.inbound -= counted
             if self.state == State.CLOSED:
                 return
             if error is not None:
@@ -398,7 +434,7 @@ class Connection:
                 self.resume_reading(self.core.now)
 
         store.when_durable(durable)
-        if self.held > self.core.limits.receive_maximum:
+        if self.held > self.core.limits.receive_maximum or store.congested:
             self.pause_reading()
 
     # Reading.
@@ -411,7 +447,7 @@ class Connection:
 
     def resume_reading(self, now: float) -> None:
         """Take bytes again, unless there is another reason not to."""
-        if self.reading or self.stalled_at or self.undecided:
+        if self.reading or self.stalled_at or self.undecided or self.held > self.core.limits.receive_maximum:
             return
         self.reading = True
         self.last_received = now
@@ -420,19 +456,33 @@ class Connection:
     # The end.
 
     def fail(self, error: MQTTError, now: float) -> None:
-        """The one place where an error becomes an answer: CONNACK or DISCONNECT, then close (section 4.13)."""
+        """The one place where an error becomes an answer: CONNACK or DISCONNECT, then close (section 4.13).
+
+        MQTT 3 closes without a word [3.1.1: MQTT-4.8.0-1] [3.1.1: MQTT-4.8.0-2].
+        """
         if self.state == State.CLOSED:
             return
         self.core.note_failure(self, error)
-        if self.state == State.CONNECTED:
+        self.explained = True
+        if self.state == State.CONNECTED and self.pending is None:
             self.disconnect(error.reason, error.detail, now)
             return
+        # [MQTT-3.1.4-1] [MQTT-3.2.2-7]
         connect.refuse(self, error)
         self._close(now, error.detail, False)
 
+    def fail_unexpectedly(self, error: Exception, now: float) -> None:
+        """A fault of our own: the log gets all of it, the client only that it happened."""
+        self.core.log("error", "unexpected error", **self.who(), error=repr(error), exception=error)
+        self.explained = True
+        self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, ""), now)
+
     def disconnect(self, reason: ReasonCode, detail: str, now: float, clean: bool = False) -> None:
         """End the connection from the server's side; ``clean`` keeps the will from being published."""
-        if self.state == State.CONNECTED and self.five:
+        if self.state == State.CLOSED:
+            return
+        # Before CONNACK nothing else may be sent [MQTT-3.2.0-1].
+        if self.state == State.CONNECTED and self.pending is None and self.five:
             try:
                 # [MQTT-3.14.2-2] No Session Expiry Interval from a server.
                 self.send(Disconnect(reason, self.reason(detail)))
@@ -454,9 +504,10 @@ class Connection:
         was = self.state
         self.state = State.CLOSED
         self.outbox.open = False
+        self.outbox.chunks.clear()
         self.partial = None
         self.routes = self.core.no_routes
-        self.aliases = None
+        self.aliases = None  # [MQTT-3.3.2-7]
         self.pending = None
         self.proceed = None
         self.core.connection_ended(self, was == State.CONNECTED, detail, clean, now)
@@ -472,12 +523,17 @@ class Connection:
         """One log line for a refused action; a client that goes on and on is not logged for ever."""
         self.refusals += 1
         if self.refusals < REFUSALS_LOGGED:
-            self.core.log("warning", "refused", **self.who(), action=action, topic=topic, rule=rule)
+            # A topic filter is refused for its length too.
+            shown = topic if len(topic) <= TOPIC_LOGGED else f"{topic[:TOPIC_LOGGED]}... ({len(topic)} characters)"
+            self.core.log("warning", "refused", **self.who(), action=action, topic=shown, rule=rule)
         elif self.refusals == REFUSALS_LOGGED:
             self.core.log("warning", "refused many times; not logged further for this connection", **self.who())
 
 
+PUBACK = 0x40
+EXPECTED = frozenset(TABLE)
 REFUSALS_LOGGED = 50
+TOPIC_LOGGED = 256
 
 
 def _without_explanation(packet: Packet) -> Packet:

@@ -9,6 +9,7 @@ back.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Hashable
 from random import Random
 from typing import Protocol
 
@@ -57,13 +58,16 @@ class BrokerCore:
         self.now: float = now
         self.rng: Random = rng or Random()
         self.counters: Counters = Counters()
-        self.wheel: TimingWheel = TimingWheel()
+        self.wheel: TimingWheel = TimingWheel(self._deadline_failed)
         self.router: Router = Router(limits, authorizer, self.rng)
         self.retained: RetainedMessages = RetainedMessages(limits, store)
-        self.refuse_when_full: bool = limits.queue_policy == "refuse"
+        self.checks_at_least_once: bool = limits.queue_policy == "refuse" or limits.max_qos < 1
+        """Whether a QoS 1 message may be refused for more than its topic."""
 
         self.dirty: list[Outbox] = []
         """Outboxes with something in them."""
+        self.wake: Callable[[], None] = _nobody_to_wake
+        """Asks whoever runs the core to call :meth:`flush` soon, for what happens outside of its calls."""
         self.no_routes: dict[bytes, Route] = {}
         """Always empty: the routes of connections that have none of their own."""
         self.session_limits: SessionLimits = SessionLimits(
@@ -113,16 +117,20 @@ class BrokerCore:
             self.addresses[host] -= 1
         else:
             self.addresses.pop(host, None)
+        if not connection.explained:
+            if was_connected:
+                self.log("info", "disconnected", **connection.who(), reason=detail)
+            else:
+                self.log("debug", "closed before CONNECT was accepted", **connection.who(), reason=detail)
         if was_connected:
-            self.log("info", "disconnected", **connection.who(), reason=detail)
             self.registry.disconnected(connection, clean, now)
-        else:
-            self.log("debug", "closed before CONNECT was accepted", **connection.who(), reason=detail)
 
     def note_failure(self, connection: Connection, error: MQTTError) -> None:
         """Log and count what made a connection fail."""
         if error.reason in (ReasonCode.MALFORMED_PACKET, ReasonCode.PROTOCOL_ERROR):
             self.counters.packets_malformed += 1
+        if connection.explained:
+            return
         self.log(
             "warning",
             "connection failed",
@@ -153,7 +161,7 @@ class BrokerCore:
 
     def publish(self, message: Message, route: Route, now: float) -> bool:
         """Keep the message if it is to be retained, and send it; true if anything went into the store."""
-        if message.retain:
+        if message.retain:  # [MQTT-3.3.1-8] [3.1.1: MQTT-3.3.1-12]
             self.retained.keep(message)
         return self.router.send(message, route, now) or message.retain
 
@@ -174,7 +182,7 @@ class BrokerCore:
             )
             return
         self.counters.wills_published += 1
-        # [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+        # [MQTT-3.1.2-14] [MQTT-3.1.2-15] [3.1.1: MQTT-3.1.2-16] [3.1.1: MQTT-3.1.2-17]
         fresh = Message(
             message.topic,
             message.topic_bytes,
@@ -205,7 +213,12 @@ class BrokerCore:
     def tick(self, now: float) -> None:
         """Do what is due; to be called about once a second."""
         self.now = now
+        self.store.retry()
         self.wheel.advance(now)
+
+    def _deadline_failed(self, key: Hashable, error: Exception) -> None:
+        what = f"{key[0]} of {key[1]}" if isinstance(key, tuple) else "connection"
+        self.log("error", "deadline failed", deadline=what, error=repr(error), exception=error)
 
     def flush(self) -> bool:
         """Empty the outboxes; true when there is more work that waits for its turn."""
@@ -216,7 +229,7 @@ class BrokerCore:
         if not self.session_limits.unfinished and not self.replays:
             return False
         unfinished = self.session_limits.unfinished
-        self.session_limits.unfinished = []
+        self.session_limits.unfinished = {}
         for session in unfinished:
             session.pump(self.now)
         for _ in range(len(self.replays)):
@@ -230,6 +243,10 @@ class BrokerCore:
         self.now = now
         for connection in list(self.connections):
             connection.disconnect(ReasonCode.SERVER_SHUTTING_DOWN, "the broker stops", now)
+
+
+def _nobody_to_wake() -> None:
+    """Where nobody has said who runs the core, the next call empties the outboxes."""
 
 
 SERVERS_OWN = Decision(False, "names that start with $ are the server's own")

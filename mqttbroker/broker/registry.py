@@ -30,7 +30,7 @@ class Registry:
     def __init__(self, core: BrokerCore, session_limits: SessionLimits) -> None:
         self._core = core
         self._session_limits = session_limits
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, Session] = {}  # [MQTT-3.1.3-2]
         self.online: dict[str, Connection] = {}
 
     def load(self, now: float) -> None:
@@ -45,7 +45,7 @@ class Registry:
 
     def _resume_clocks(self, session: Session, now: float) -> None:
         """Go on with will delay and expiry. A connection that was open when the broker stopped ended then."""
-        if session.expiry_interval == 0:
+        if session.expiry_interval == 0 or 0.0 < session.expires_at <= now:
             self.end(session, now)
             return
         if session.will is not None and session.will.due_at:
@@ -59,8 +59,9 @@ class Registry:
 
     # A client connects.
 
-    def check_owner(self, identity: Identity) -> None:
+    def check_owner(self, connection: Connection) -> None:
         """Raise unless the client identifier is free or the user's own (section 5.4.2)."""
+        identity = connection.identity
         session = self.sessions.get(identity.client_id)
         if session is not None and session.username != identity.username:
             self._core.log(
@@ -71,6 +72,7 @@ class Registry:
                 address=identity.address,
                 owner=session.username,
             )
+            connection.explained = True
             raise MQTTError(ReasonCode.NOT_AUTHORIZED, "this client identifier belongs to another user")
 
     def take_over(self, client_id: str, now: float) -> None:
@@ -82,14 +84,15 @@ class Registry:
             old.disconnect(ReasonCode.SESSION_TAKEN_OVER, "another connection uses this client identifier", now)
 
     def open(self, identity: Identity, clean_start: bool, expiry: int, now: float) -> tuple[Session, bool]:
-        """The session for a new connection, and whether it was there before [MQTT-3.2.2-3]."""
+        """The session for a new connection, and whether it was there before [MQTT-3.2.2-3] [3.1.1: MQTT-3.2.2-2]."""
         client_id = identity.client_id
         session = self.sessions.get(client_id)
         if session is not None and clean_start:
-            self.end(session, now)  # [MQTT-3.1.2-4]
-            session = None
-        present = session is not None
+            self.end(session, now)  # [MQTT-3.1.2-4] [3.1.1: MQTT-3.1.2-6]
+            session = None  # [MQTT-3.2.2-2] [MQTT-3.1.4-4]
+        present = session is not None  # [MQTT-3.1.2-5]
         if session is None:
+            # [MQTT-3.1.2-6]
             session = Session(client_id, identity.username, self._session_limits, persistent=expiry > 0)
             self.sessions[client_id] = session
         session.expiry_interval = expiry
@@ -103,7 +106,7 @@ class Registry:
         self._core.wheel.cancel(("expiry", client_id))
         self._core.wheel.cancel(("will", client_id))
         had_will = session.will is not None
-        session.will = will
+        session.will = will  # [MQTT-3.1.2-7]
         if session.persistent:
             store = self._core.store
             store.put_session(client_id, session.username, session.expiry_interval, 0.0)
@@ -127,7 +130,7 @@ class Registry:
             self.end(session, now)
             return
         self._delay_will(session, now)
-        self._begin_expiry(session, now)
+        self._begin_expiry(session, now)  # [MQTT-3.1.2-23]
 
     def change_expiry(self, session: Session, expiry: int) -> None:
         """DISCONNECT came with another Session Expiry Interval."""
@@ -158,7 +161,7 @@ class Registry:
         if self.sessions.get(client_id) is session:
             del self.sessions[client_id]
         self._core.wheel.cancel(("expiry", client_id))
-        owed = session.leave_undelivered()
+        owed = session.leave_undelivered(now)
         self._core.router.unsubscribe_all(session)
         if session.persistent:
             self._core.store.delete_session(client_id)

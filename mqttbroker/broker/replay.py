@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqttbroker.sessions import Subscription
+from mqttbroker.storage import Message
 
 if TYPE_CHECKING:
     from mqttbroker.broker.connection import Connection
@@ -24,13 +25,15 @@ SLICE = 256
 class Replay:
     """The retained messages of one subscription. It ends with the connection or the subscription."""
 
-    __slots__ = ("_connection", "_core", "_messages", "_subscription")
+    __slots__ = ("_connection", "_core", "_messages", "_next", "_subscription")
 
     def __init__(self, core: BrokerCore, connection: Connection, subscription: Subscription) -> None:
         self._core = core
         self._connection = connection
         self._subscription = subscription
         self._messages = core.retained.match(subscription.topic_filter, core.now)
+        self._next: Message | None = None
+        """The message that is to be sent next, where it had to wait."""
 
     @property
     def over(self) -> bool:
@@ -43,7 +46,12 @@ class Replay:
     def blocked(self) -> bool:
         """Whether the client has to take something first."""
         session = self._subscription.session
-        return not session.outbox.open or (session.quota <= 0 and session.load > session.limits.window)
+        if not session.outbox.open:
+            return True
+        if session.quota > 0 and session.load == len(session.inflight):
+            return False
+        size = 0 if self._next is None else self._next.size
+        return session.load > session.limits.window or not session.has_room(size)
 
     def advance(self, now: float) -> bool:
         """Send a slice; true when there is more."""
@@ -53,13 +61,18 @@ class Replay:
         session = subscription.session
         identifiers = (subscription.identifier,) if subscription.identifier else ()
         for _ in range(SLICE):
-            if self.blocked:
-                return True
-            message = next(self._messages, None)
+            message = self._next = self._next or next(self._messages, None)
             if message is None:
                 return False
+            if self.blocked:
+                return True
+            self._next = None
+            if message.expires_at and now >= message.expires_at:
+                continue  # [MQTT-3.3.2-5] It expired while the client was slow.
+            if subscription.no_local and message.origin == session.client_id:
+                continue  # [MQTT-3.8.3-3] It makes no difference that the message was retained meanwhile.
             if self._core.router.may_receive(session, message.topic):
-                # [MQTT-3.3.1-8] RETAIN is 1: the message is sent because it was retained.
+                # [3.1.1: MQTT-3.3.1-8] RETAIN is 1: the message is sent because it was retained.
                 qos = min(message.qos, subscription.qos)
                 session.deliver(message, qos, True, identifiers, now)
         return True

@@ -42,13 +42,13 @@ class RetainedMessages:
     def keep(self, message: Message) -> None:
         """Replace the topic's retained message [MQTT-3.3.1-5], or remove it if the payload is empty [MQTT-3.3.1-6]."""
         if not message.payload:
-            self.remove(message.topic)  # [MQTT-3.3.1-7]
+            self.remove(message.topic)  # [MQTT-3.3.1-7] [3.1.1: MQTT-3.3.1-10] [3.1.1: MQTT-3.3.1-11]
             return
         old = self._tree.get(message.topic)
         if old is not None:
             self.size -= old.size
         self.size += message.size
-        self._tree.set(message.topic, message)
+        self._tree.set(message.topic, message)  # [3.1.1: MQTT-3.3.1-7] At QoS 0 as at any other.
         self._store.put_retained(message)
 
     def remove(self, topic: str) -> bool:
@@ -70,14 +70,16 @@ class RetainedMessages:
 
     def match(self, topic_filter: str, now: float) -> Iterator[Message]:
         """The retained messages whose topics match, without those that have expired [MQTT-3.3.2-5]."""
-        expired: list[str] = []
-        for topic, message in self._tree.match(topic_filter):
+        expired: list[Message] = []
+        for _, message in self._tree.match(topic_filter):
             if self._expired(message, now):
-                expired.append(topic)
+                expired.append(message)
             else:
                 yield message
-        for topic in expired:
-            self.remove(topic)
+        for message in expired:
+            # The walk may have taken its time: another message may be retained there by now.
+            if self._tree.get(message.topic) is message:
+                self.remove(message.topic)
 
     def _expired(self, message: Message, now: float) -> bool:
         return bool(message.expires_at) and now >= message.expires_at

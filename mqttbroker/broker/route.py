@@ -53,8 +53,9 @@ class Target:
 
     def __init__(self, session: Session, subscriptions: list[Subscription]) -> None:
         self.session: Session = session
-        self.qos: int = max(each.qos for each in subscriptions)
+        self.qos: int = max(each.qos for each in subscriptions)  # [3.1.1: MQTT-3.3.5-1]
         self.retain_as_published: bool = any(each.retain_as_published for each in subscriptions)
+        # [MQTT-3.3.4-3] One copy for all, so that [MQTT-3.3.4-5] never applies.
         self.identifiers: tuple[int, ...] = tuple(each.identifier for each in subscriptions if each.identifier)
         self.own: Target | None = self
         heard = [each for each in subscriptions if not each.no_local]
@@ -88,6 +89,15 @@ class Route:
         if self.groups or self.sinks or any(target.kind != kind for target in self.targets):
             return None
         return [target.session for target in self.targets]
+
+    @property
+    def stores(self) -> bool:
+        """Whether a message above QoS 0 goes into the store for somebody, or may."""
+        return any(each.qos and each.session.persistent for each in self.targets) or any(
+            subscription.qos and session.persistent
+            for group in self.groups
+            for session, subscription in group.members.items()
+        )
 
     @property
     def empty(self) -> bool:

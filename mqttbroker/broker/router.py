@@ -47,7 +47,6 @@ class Router:
                 self._groups[whole] = group
                 self._tree.add(topic_filter, group, group)
                 self.routes.invalidate(topic_filter)
-            group.remove(session)
             group.add(session, subscription)
         else:
             self._tree.add(topic_filter, session, subscription)
@@ -107,7 +106,7 @@ class Router:
         sessions: dict[Session, list[Subscription]] = {}
         groups: list[Group] = []
         sinks: list[SinkSubscription] = []
-        for entry in self._tree.match(topic):
+        for entry in self._tree.match(topic):  # [MQTT-3.3.2-3]
             if isinstance(entry, Subscription):
                 sessions.setdefault(entry.session, []).append(entry)
             elif isinstance(entry, SinkSubscription):
@@ -126,11 +125,11 @@ class Router:
 
     # Messages.
 
-    def refused(self, route: Route) -> bool:
-        """Whether a subscriber's queue is full and the policy is to tell the publisher."""
+    def refused(self, message: Message, route: Route) -> bool:
+        """Whether a subscriber's queue has no room for the message and the policy is to tell the publisher."""
         if self._limits.queue_policy != "refuse":
             return False
-        return any(target.session.full and target.qos for target in route.targets)
+        return any(target.qos and not target.session.has_room(message.size) for target in route.targets)
 
     def send(self, message: Message, route: Route, now: float) -> bool:
         """Give a message to everybody on its route; true if anything of it went into the store."""
@@ -155,8 +154,8 @@ class Router:
                     packet5 = packet5 or _PLAIN5.publish(message, 0, False, False, 0, (), now) or b""
                     outbox.write(packet5)
                 continue
-            qos = message.qos if message.qos < target.qos else target.qos  # [MQTT-3.8.4-8]
-            # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            qos = message.qos if message.qos < target.qos else target.qos  # [MQTT-3.8.4-8] [3.1.1: MQTT-3.8.4-6]
+            # [MQTT-3.3.1-12] [MQTT-3.3.1-13] [3.1.1: MQTT-3.3.1-9]
             session.deliver(message, qos, message.retain and target.retain_as_published, target.identifiers, now)
             stored = stored or (qos > 0 and session.persistent)
         for group in route.groups:
@@ -170,12 +169,11 @@ class Router:
 
         A member whose user may not read the topic is passed over.
         """
-        for _ in range(len(group)):
-            picked = group.pick(message.origin, message.topic, exclude)
-            if picked is None:
-                break
+        barred: set[Session] = set()
+        while (picked := group.pick(message.origin, message.topic, exclude, barred)) is not None:
             session, subscription = picked
             if not self.may_receive(session, message.topic):
+                barred.add(session)
                 continue
             identifiers = (subscription.identifier,) if subscription.identifier else ()
             retain = message.retain and subscription.retain_as_published

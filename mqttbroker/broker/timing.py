@@ -3,7 +3,8 @@
 A deadline is not moved each time a packet arrives: whoever is called looks whether it is really due, and says when to
 call again. So a packet costs nothing here, and a connection costs one entry.
 
-Times are rounded up to whole ticks of one second; nothing is ever called early.
+Times are rounded up to whole ticks of one second; nothing is ever called early. One that fails is reported, and keeps
+no other from being called.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ Due = Callable[[float], float]
 
 
 class TimingWheel:
-    """Deadlines in buckets of one second; one deadline for each key."""
+    """Deadlines in buckets of one second; one deadline for each key.
 
-    __slots__ = ("_buckets", "_ticks", "_where")
+    ``failed`` is called with the key and the exception when what is due raises one; its deadline is then forgotten.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buckets", "_failed", "_ticks", "_where")
+
+    def __init__(self, failed: Callable[[Hashable, Exception], None]) -> None:
+        self._failed: Callable[[Hashable, Exception], None] = failed
         self._buckets: dict[int, dict[Hashable, Due]] = {}
         self._ticks: list[int] = []
         self._where: dict[Hashable, int] = {}
@@ -55,7 +60,11 @@ class TimingWheel:
             while bucket:
                 key, due = bucket.popitem()
                 del self._where[key]
-                again = due(now)
+                try:
+                    again = due(now)
+                except Exception as error:
+                    self._failed(key, error)
+                    continue
                 if again:
                     self.add(key, max(again, tick + 1), due)
             del self._buckets[tick]

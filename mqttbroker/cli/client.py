@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from mqttbroker.protocol import (
     TEXT,
@@ -44,8 +44,12 @@ from mqttbroker.protocol import Properties as PacketProperties
 
 __all__ = ["Client", "ClientError", "open_client", "reason_text"]
 
+T = TypeVar("T")
+
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds until a connection must be open and the CONNACK have come."""
+PING_SHARE: Final = 0.75
+"""The part of the Keep Alive after which a PINGREQ goes out; the rest is for a slow network."""
 MAX_INFLIGHT: Final = 64
 """Messages that are sent at QoS 1 and 2 before the first is acknowledged; a broker may ask for fewer."""
 
@@ -75,6 +79,11 @@ async def open_client(host: str, port: int, connect: Connect) -> AsyncIterator[C
         await client.start()
         yield client
         await client.disconnect()
+    except asyncio.CancelledError:
+        # Ctrl-C is a decision to leave, so that no Will is published.
+        with suppress(ClientError):
+            await client.disconnect()
+        raise
     finally:
         await client.close()
 
@@ -107,6 +116,7 @@ class Client:
         self._last_packet_id = 0
         self._ping_unanswered = False
         self._failure: ClientError | None = None
+        self._lost = asyncio.Event()
 
     async def start(self) -> ConnAck:
         """Send CONNECT and wait for CONNACK. Raise :class:`ClientError` if the broker refuses."""
@@ -164,6 +174,18 @@ class Client:
             self._send(PubAck(message.packet_id) if message.qos == 1 else PubRec(message.packet_id))
             await self._drain()
 
+    async def unless_lost(self, wanted: Coroutine[Any, Any, T]) -> T:
+        """Return what ``wanted`` returns. Raise :class:`ClientError` when the connection is lost first."""
+        waits = asyncio.ensure_future(wanted), asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure is not None:
+                raise self._failure
+            return await waits[0]
+        finally:
+            for task in waits:
+                task.cancel()
+
     async def disconnect(self) -> None:
         """Say goodbye, so that the broker does not publish the Will."""
         if self._failure is None:
@@ -179,8 +201,11 @@ class Client:
         with suppress(OSError):
             await self._writer.wait_closed()
         # What nobody waited for must not be reported as an exception that was never retrieved.
-        for future in (self._connack, *self._answers.values()):
+        for future in self._futures():
             future.cancel()
+
+    def _futures(self) -> list[asyncio.Future[Any]]:
+        return [self._connack, *self._answers.values()]
 
     def _send(self, packet: Packet) -> None:
         try:
@@ -216,9 +241,9 @@ class Client:
         return packet_id
 
     async def _ping(self, keep_alive: int) -> None:
-        # Three quarters leave room for a slow network [MQTT-3.1.2-20].
+        # [MQTT-3.1.2-20]
         while True:
-            await asyncio.sleep(keep_alive * 0.75)
+            await asyncio.sleep(keep_alive * PING_SHARE)
             if self._ping_unanswered:
                 self._fail(ClientError("the broker does not answer any more"))
                 return
@@ -230,6 +255,8 @@ class Client:
             while data := await self._reader.read(65_536):
                 for packet in self._packets.feed(data):
                     self._handle(packet)
+                if self._packets.error is not None:
+                    raise self._packets.error
             self._fail(ClientError("the broker closed the connection"))
         except ClientError as error:
             self._fail(error)
@@ -281,8 +308,9 @@ class Client:
         if self._failure is not None:
             return
         self._failure = error
+        self._lost.set()
         self._messages.put_nowait(None)
-        for future in (self._connack, *self._answers.values()):
+        for future in self._futures():
             if not future.done():
                 future.set_exception(error)
                 # Whoever waits sees it; where nobody does, it has been seen here.

@@ -1,4 +1,4 @@
-"""How a command fails: one line for a person on standard error, and exit code 1."""
+"""How a command fails: one line for a person on standard error, and an exit code, 1 unless there is a better one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import typer
 
 from mqttbroker.logs import escape
 
-__all__ = ["fail"]
+__all__ = ["fail", "warn"]
 
 
 def fail(message: object, code: int = 1) -> NoReturn:
     """Print the message, made safe for a terminal, and leave."""
-    typer.echo(f"mqttbroker: {escape(str(message))}", err=True)
+    warn(message)
     raise typer.Exit(code)
+
+
+def warn(message: object) -> None:
+    """Print the message, made safe for a terminal."""
+    typer.echo(f"mqttbroker: {escape(str(message))}", err=True)

@@ -62,9 +62,10 @@ def parse_properties(options: Sequence[str]) -> dict[str, Properties]:
 
 
 def _add(values: dict[str, Any], name: str, words: list[str]) -> None:
-    field = _REPEATABLE.get(name, name.replace("-", "_"))
-    hints = get_type_hints(Properties)
-    if field not in {known.name for known in fields(Properties)} or name in _REPEATABLE.values():
+    known = {field.name.replace("_", "-"): field.name for field in fields(Properties)}
+    known = {word: field for word, field in known.items() if field not in _REPEATABLE.values()} | _REPEATABLE
+    field = known.get(name)
+    if field is None:
         raise typer.BadParameter(f"unknown property {name!r}", param_hint="-D")
     if name == "user-property":
         if len(words) != 2:
@@ -74,10 +75,10 @@ def _add(values: dict[str, Any], name: str, words: list[str]) -> None:
     elif name == "subscription-identifier":
         values.setdefault(field, ())
         values[field] += (_integer(name, words[0]),)
-    elif int in get_args(hints[field]):
-        values[field] = _integer(name, words[0])
     else:
-        values[field] = words[0].encode() if bytes in get_args(hints[field]) else words[0]
+        kinds = get_args(get_type_hints(Properties)[field])
+        word = words[0]
+        values[field] = _integer(name, word) if int in kinds else word.encode() if bytes in kinds else word
 
 
 def _integer(name: str, word: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from mqttbroker.cli.failure import fail
-from mqttbroker.config import Config, ConfigError, check_exposure, load_config
+from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig, check_exposure, load_config
 
 __all__ = ["check_config", "serve"]
 
@@ -20,8 +21,12 @@ def serve(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file (or set MQTTBROKER_CONFIG).")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address of the first listener. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port of the first listener, 0 for any. [1883]")] = None,
+    websocket_port: Annotated[
+        int | None, typer.Option("--websocket-port", help="Listen for WebSocket as well, on the same address.")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Directory of what survives a restart.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="Users and passwords.")] = None,
+    acl_file: Annotated[Path | None, typer.Option("--acl-file", help="Rules of who may do what.")] = None,
     allow_anonymous: Annotated[
         bool | None, typer.Option("--allow-anonymous/--no-allow-anonymous", help="Let in clients without a user name.")
     ] = None,
@@ -39,19 +44,26 @@ def serve(
             "listeners.0.port": port,
             "data_dir": data_dir,
             "security.password_file": password_file,
+            "security.acl_file": acl_file,
             "security.allow_anonymous": allow_anonymous,
             "log.level": log_level,
             "log.format": log_format,
         },
     )
+    if websocket_port is not None:
+        loaded = _with_websocket(loaded, websocket_port)
     from mqttbroker import server
     from mqttbroker.logs import configure_logging
+    from mqttbroker.security import SecurityError
+    from mqttbroker.storage import StoreError
 
     configure_logging(loaded.log.level, loaded.log.format)
     try:
         server.serve(loaded)
-    except (ConfigError, OSError, ValueError) as error:
+    except (ConfigError, SecurityError, StoreError) as error:
         fail(error)
+    except OSError as error:
+        fail(error.strerror or error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -65,9 +77,27 @@ def check_config(
         typer.echo(f"listener {listener.name}: {listener.type} on {listener.host} port {listener.port}")
     security = config.security
     typer.echo(f"without a user name: {'may connect' if security.anonymous else 'may not connect'}")
-    typer.echo(f"password file: {security.password_file or 'none'}, rules: {security.acl_file or 'none, all is allowed'}")
-    typer.echo(f"data directory: {config.data_dir or 'none, everything is kept in memory'}")
+    typer.echo(f"password file: {security.password_file or 'none'}")
+    typer.echo(f"rules: {security.acl_file or 'none, so that ' + _without_rules(security)}")
+    if config.data_dir is None or config.durability == "none":
+        typer.echo("data directory: none, everything is kept in memory")
+    else:
+        typer.echo(f"data directory: {config.data_dir}, durability {config.durability}")
     typer.echo("The configuration is correct.")
+
+
+def _without_rules(security: SecurityConfig) -> str:
+    if security.password_file is None:
+        return "everybody may publish and subscribe to everything"
+    return "nobody may publish or subscribe (set security.acl_file)"
+
+
+def _with_websocket(config: Config, port: int) -> Config:
+    try:
+        listener = ListenerConfig("websocket", "websocket", config.listeners[0].host, port)
+        return replace(config, listeners=(*config.listeners, listener))
+    except ValueError as error:
+        fail(f"--websocket-port: {error}")
 
 
 def _load(path: Path | None, overrides: dict[str, object]) -> Config:

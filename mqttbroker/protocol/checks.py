@@ -56,7 +56,7 @@ def check_connect(packet: Connect) -> None:
         raise ProtocolViolation(f"Keep Alive may not be {packet.keep_alive}")
     will = packet.will
     if will is not None and not 0 <= will.qos <= 2:
-        raise MalformedPacket(f"Will QoS may not be {will.qos}")  # [MQTT-3.1.2-12]
+        raise MalformedPacket(f"Will QoS may not be {will.qos}")  # [MQTT-3.1.2-12] [3.1.1: MQTT-3.1.2-14]
     if packet.version == _V5:
         return
     if packet.password is not None and packet.username is None:
@@ -112,7 +112,7 @@ def check_subscribe(packet: Subscribe, version: ProtocolVersion) -> None:
     """SUBSCRIBE (section 3.8)."""
     _packet_id(packet.packet_id)
     if not packet.subscriptions:
-        raise ProtocolViolation("SUBSCRIBE without a topic filter")  # [MQTT-3.8.3-2]
+        raise ProtocolViolation("SUBSCRIBE without a topic filter")  # [MQTT-3.8.3-2] [3.1.1: MQTT-3.8.3-3]
     if version == _V5:
         for request in packet.subscriptions:
             _subscription_options(request)
@@ -193,7 +193,7 @@ def check_auth(packet: Auth, version: ProtocolVersion) -> None:
 
 
 def _packet_id(packet_id: int) -> None:
-    if not 1 <= packet_id <= 0xFFFF:  # [MQTT-2.2.1-3] [MQTT-2.2.1-4]
+    if not 1 <= packet_id <= 0xFFFF:  # [MQTT-2.2.1-3] [MQTT-2.2.1-4] [3.1.1: MQTT-2.3.1-1]
         raise ProtocolViolation(f"packet identifier may not be {packet_id}")
 
 

@@ -83,7 +83,7 @@ def decode(
 
 
 def _check_flags(first: int, version: ProtocolVersion) -> None:
-    """The reserved flags of the fixed header [MQTT-2.1.3-1]."""
+    """The reserved flags of the fixed header [MQTT-2.1.3-1] [3.1.1: MQTT-2.2.2-2]."""
     if first in _FIRST_BYTES or (version == _V31 and first in _FIRST_BYTES_V31):
         return
     packet_type = PacketType(first >> 4)
@@ -112,15 +112,16 @@ def _connect(first: int, body: bytes, version: ProtocolVersion, max_user_propert
         quota = max_user_properties - len(properties.user_properties)
         will, pos = _will(flags, body, pos, version, quota)
     elif flags & 0x38:
-        raise MalformedPacket("Will QoS or Will Retain without a will")  # [MQTT-3.1.2-11] [MQTT-3.1.2-13]
+        # [MQTT-3.1.2-11] [MQTT-3.1.2-13] [3.1.1: MQTT-3.1.2-13] [3.1.1: MQTT-3.1.2-15]
+        raise MalformedPacket("Will QoS or Will Retain without a will")
     username: str | None = None
     password: bytes | None = None
     # MQTT 3.1 lets the remaining length overrule these two flags: a field past the end is absent.
     if flags & 0x80 and not (version == _V31 and pos == stop):
-        username, pos = read_string(body, pos, stop)  # [MQTT-3.1.3-12]
+        username, pos = read_string(body, pos, stop)  # [MQTT-3.1.3-12] [3.1.1: MQTT-3.1.3-11] [3.1.1: MQTT-3.1.2-19]
     if flags & 0x40 and not (version == _V31 and pos == stop):
-        password, pos = read_binary(body, pos, stop)
-    _used_up(pos, stop)
+        password, pos = read_binary(body, pos, stop)  # [3.1.1: MQTT-3.1.2-21]
+    _used_up(pos, stop)  # [3.1.1: MQTT-3.1.2-18] [3.1.1: MQTT-3.1.2-20]
     packet = Connect(client_id, version, bool(flags & 0x02), keep_alive, username, password, will, properties)
     check_connect(packet)
     return packet
@@ -132,7 +133,7 @@ def _will(flags: int, body: bytes, pos: int, version: ProtocolVersion, quota: in
     properties = NO_PROPERTIES
     if version == _V5:
         properties, pos = decode_properties(body, pos, stop, PropertyContext.WILL, quota)
-    topic, pos = read_string(body, pos, stop)  # [MQTT-3.1.3-11]
+    topic, pos = read_string(body, pos, stop)  # [MQTT-3.1.3-11] [3.1.1: MQTT-3.1.3-10]
     payload, pos = read_binary(body, pos, stop)
     return Will(topic, payload, flags >> 3 & 0x03, bool(flags & 0x20), properties), pos
 

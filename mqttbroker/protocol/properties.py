@@ -354,7 +354,7 @@ def _read_value(definition: PropertyDefinition, data: bytes, pos: int, stop: int
     """The value of a property by its wire type; a User Property is read by the caller."""
     wire_type = definition.wire_type
     if wire_type is _STR:
-        return read_string(data, pos, stop)
+        return read_string(data, pos, stop)  # [MQTT-3.3.2-13] [MQTT-3.3.2-19]
     if wire_type is _U32:
         return read_u32(data, pos, stop)
     if wire_type is _U16:

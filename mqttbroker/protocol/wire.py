@@ -126,10 +126,10 @@ def read_string(data: bytes, pos: int, stop: int) -> tuple[str, int]:
     """A UTF-8 encoded string behind a two byte length (section 1.5.4)."""
     raw, end = read_binary(data, pos, stop)
     try:
-        text = raw.decode()  # [MQTT-1.5.4-1]
+        text = raw.decode()  # [MQTT-1.5.4-1] [3.1.1: MQTT-1.5.3-1]
     except UnicodeDecodeError:
         raise MalformedPacket("string is not UTF-8") from None
-    if "\0" in text:  # [MQTT-1.5.4-2]
+    if "\0" in text:  # [MQTT-1.5.4-2] [3.1.1: MQTT-1.5.3-2]
         raise MalformedPacket("string contains U+0000")
     return text, end
 

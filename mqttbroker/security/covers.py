@@ -3,7 +3,8 @@
 The decision behind "may this client subscribe to this filter". It is exact, given that levels may hold any text:
 
 - a ``+`` is covered by ``+`` or ``#`` only, since no list of texts is all of them;
-- a ``#`` is covered by ``#`` only, except that ``#`` alone is the same as ``+/#``: every topic has a first level;
+- a ``#`` is covered by ``#`` only, except that no topic is empty [MQTT-4.7.3-1]: so ``#`` alone is the same as ``+/#``,
+  and ``/#`` is the same as ``/+/#``;
 - ``a/#`` covers ``a`` [section 4.7.1.2];
 - a filter that begins with a wildcard matches no topic that begins with ``$``, so it covers no filter that does.
 """
@@ -21,7 +22,9 @@ def covers(rule_filter: str, topic_filter: str) -> bool:
     if topic_filter.startswith("$") and rule_filter.startswith(("+", "#")):
         return False  # [MQTT-4.7.2-1]
     rule_levels = rule_filter.split("/")
-    levels = ["+", "#"] if topic_filter == "#" else topic_filter.split("/")
+    levels = topic_filter.split("/")
+    if topic_filter in ("#", "/#"):
+        levels.insert(-1, "+")
     for rule_level, level in zip(rule_levels, levels, strict=False):
         if rule_level == "#":
             return True

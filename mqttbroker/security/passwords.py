@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final
 
 from argon2 import Parameters, PasswordHasher, extract_parameters
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import VerifyMismatchError
 
 from mqttbroker.security.errors import SecurityError
 
@@ -42,9 +42,13 @@ RESERVED_NAMES: Final = frozenset({"*", "anonymous"})
 _log = logging.getLogger(__name__)
 
 _HASH: Final = re.compile(
-    r"\$argon2id\$v=\d{1,3}\$m=\d{1,10},t=\d{1,10},p=\d{1,8}\$[A-Za-z0-9+/]{11,}\$(?P<digest>[A-Za-z0-9+/]{22,})"
+    r"\$argon2id\$v=(16|19)\$m=[0-9]{1,7},t=[0-9]{1,4},p=[0-9]{1,3}"
+    r"\$[A-Za-z0-9+/]{11,}\$(?P<digest>[A-Za-z0-9+/]{22,})"
 )
-"""Version, costs, a salt of 8 bytes or more and a digest of 16 bytes or more (RFC 9106, section 3.1)."""
+"""Version, costs, a salt of 8 bytes or more and a digest of 16 bytes or more (RFC 9106, section 3.1).
+
+The costs stay below 10 GB, 10,000 passes and 1,000 lanes: beyond that lies a slip, not a wish.
+"""
 
 
 class PasswordFile:
@@ -226,13 +230,7 @@ def _is_comment(line: str) -> bool:
 
 def _is_hash(encoded: str) -> bool:
     match = _HASH.fullmatch(encoded)
-    if match is None:
-        return False
-    try:
-        extract_parameters(encoded)
-    except InvalidHashError:
-        return False
-    return len(match["digest"]) % 4 != 1  # No number of bytes is written with one character over.
+    return match is not None and len(match["digest"]) % 4 != 1  # No number of bytes leaves one character over.
 
 
 def _name_problem(username: str) -> str:

@@ -38,7 +38,7 @@ class Outbox:
     """Packets that wait for one connection's carrier.
 
     ``open`` is true while messages may be written: false before CONNACK, when the carrier is full, and after the end.
-    Answers to the client's own packets are written whether it is open or not.
+    Answers to the client's own packets are written whether it is open or not [MQTT-3.3.4-10].
     """
 
     __slots__ = ("carrier", "chunks", "dirty", "open")

@@ -15,7 +15,8 @@ Invariants:
    holds.
 3. On any connection, quota = Receive Maximum - messages sent or resumed on it and not yet acknowledged, so the number
    in flight stays below the number of packet identifiers.
-4. A packet identifier in ``inflight`` is not given to another message [MQTT-2.2.1-4].
+4. A packet identifier in ``inflight`` is not given to another message [MQTT-2.2.1-4]
+   [3.1.1: MQTT-2.3.1-4].
 5. A persistent session writes each step to the store before it acts on it.
 
 Absent on purpose: who a message goes to (the router), when a session ends (the registry), and answers to packets.
@@ -45,6 +46,7 @@ class Drop(StrEnum):
     EXPIRED = "expired"
     TOO_LARGE = "too_large"
     SESSION_ENDED = "session_ended"
+    PURGED = "purged"
 
 
 class SessionLimits:
@@ -64,8 +66,8 @@ class SessionLimits:
         """Bytes that one session writes before others have their turn."""
         self.drop_oldest: bool = drop_oldest
         self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
-        self.unfinished: list[Session] = []
-        """Sessions that wrote a whole burst and have more to send."""
+        self.unfinished: dict[Session, None] = {}
+        """Sessions that wrote a whole burst and have more to send, in the order of their turns."""
 
 
 class Session:
@@ -160,10 +162,9 @@ class Session:
         waiting = len(self.queue) if self.queue else 0
         return len(self.inflight) + waiting + self.backlog
 
-    @property
-    def full(self) -> bool:
-        """Whether one more message would exceed a limit of the queue."""
-        return self.load >= self.limits.max_messages or self.owed_bytes >= self.limits.max_bytes
+    def has_room(self, size: int) -> bool:
+        """Whether one more message, of so many bytes, stays within the limits of the queue."""
+        return self.load < self.limits.max_messages and self.owed_bytes + size <= self.limits.max_bytes
 
     # Connection.
 
@@ -212,11 +213,14 @@ class Session:
 
     def pump(self, now: float) -> None:
         """Send what is owed, as far as the quota, the outbox and the other sessions' turns allow."""
+        unfinished = self.limits.unfinished
+        if self in unfinished:
+            return  # It had its turn.
         outbox = self.outbox
         written = 0
         while outbox.open:
             if written >= self.limits.burst:
-                self.limits.unfinished.append(self)
+                unfinished[self] = None
                 return
             if self.resend:
                 queued = self.resend[0]
@@ -259,7 +263,7 @@ class Session:
         self.inflight[packet_id] = queued
         if self.persistent:
             self.limits.store.mark_sent(self.client_id, queued.sequence, packet_id)
-        return self._transmit(queued, False, now)
+        return self._transmit(queued, False, now)  # [MQTT-3.3.1-3]
 
     def _send_again(self, queued: QueuedMessage, now: float) -> int:
         if self.inflight.get(queued.packet_id) is not queued:
@@ -271,25 +275,34 @@ class Session:
         return self._transmit(queued, True, now)  # [MQTT-3.3.1-1]
 
     def _transmit(self, queued: QueuedMessage, dup: bool, now: float) -> int:
+        self.quota -= 1
+        if queued.qos < 2 or dup or not self.persistent or self.limits.store.settled:
+            # What is sent again was on disk before the CONNACK, which waited for that.
+            return self._write(queued, dup, now)
+        # The receiver remembers the packet identifier, so it must be the same after a crash of the broker. Encoded when
+        # it is written and not before: topic aliases must be set in the order of the packets.
+        outbox = self.outbox
+
+        def durable(error: Exception | None) -> None:
+            if error is not None or self.outbox is not outbox or self.inflight.get(queued.packet_id) is not queued:
+                return
+            if not self._write(queued, dup, now):
+                self.pump(now)
+
+        self.limits.store.when_durable(durable)
+        return queued.message.size
+
+    def _write(self, queued: QueuedMessage, dup: bool, now: float) -> int:
         packet = self.wire.publish(
             queued.message, queued.qos, queued.retain, dup, queued.packet_id, queued.identifiers, now
         )
         if packet is None:
             # [MQTT-3.1.2-25] Behave as if the message had been sent.
+            self.quota += 1
             del self.inflight[queued.packet_id]
             self._drop(queued, Drop.TOO_LARGE)
             return 0
-        self.quota -= 1
-        outbox = self.outbox
-        if queued.qos == 2 and self.persistent and not self.limits.store.settled:
-            # The receiver remembers the packet identifier, so it must be the same after a crash of the broker.
-            def written(error: Exception | None) -> None:
-                if error is None and self.outbox is outbox:
-                    outbox.write(packet)
-
-            self.limits.store.when_durable(written)
-        else:
-            outbox.write(packet)
+        self.outbox.write(packet)
         return len(packet)
 
     # Acknowledgements from the client.
@@ -300,8 +313,9 @@ class Session:
         if queued is None:
             return
         self._forget(queued)
-        if self.quota < self.quota_maximum:
-            self.quota += 1
+        resent = not self.resend or queued.sequence < self.resend[0].sequence
+        if resent and self.quota < self.quota_maximum:
+            self.quota += 1  # Invariant 3: what waits to be sent again took nothing of this connection's quota.
         if self.queue or self.backlog or self.resend:
             self.pump(now)
 
@@ -321,8 +335,9 @@ class Session:
     def _enqueue(self, queued: QueuedMessage, now: float) -> None:
         size = queued.message.size
         limits = self.limits
-        while self.load >= limits.max_messages or self.owed_bytes + size > limits.max_bytes:
-            if not limits.drop_oldest or not self._drop_oldest(now):
+        while not self.has_room(size):
+            # For a message that is larger than the whole queue may be, no other has to go.
+            if not limits.drop_oldest or size > limits.max_bytes or not self._drop_oldest(Drop.QUEUE_FULL, now):
                 self.count_drop(Drop.QUEUE_FULL)
                 return
         self.owed_bytes += size
@@ -336,13 +351,13 @@ class Session:
         self.queue.append(queued)
         self.loaded = queued.sequence
 
-    def _drop_oldest(self, now: float) -> bool:
-        if not self.queue and self.backlog:
-            self._read_ahead()
+    def _drop_oldest(self, cause: Drop, now: float) -> bool:
+        while not self.queue and self.backlog:
+            self._read_ahead()  # More than once where a whole slice is in flight.
         if not self.queue:
             return False
         oldest = self.queue.popleft()
-        self._drop(oldest, Drop.EXPIRED if self._expired(oldest, now) else Drop.QUEUE_FULL)
+        self._drop(oldest, Drop.EXPIRED if self._expired(oldest, now) else cause)
         return True
 
     def _read_ahead(self) -> None:
@@ -365,13 +380,18 @@ class Session:
                 self.resend = deque()
             self.resend.append(queued)
 
-    def leave_undelivered(self) -> list[QueuedMessage]:
-        """Everything owed, in order, as the session ends; it is up to the caller what becomes of it."""
+    def leave_undelivered(self, now: float) -> list[QueuedMessage]:
+        """Everything owed that has not expired, in order, as the session ends; it is up to the caller what becomes of
+        it.
+        """
         while self.backlog:
             self._read_ahead()
-        owed = list(self.inflight.values())
-        if self.queue:
-            owed.extend(self.queue)
+        owed: list[QueuedMessage] = []
+        for queued in (*self.inflight.values(), *(self.queue or ())):
+            if self._expired(queued, now):
+                self.count_drop(Drop.EXPIRED)
+            else:
+                owed.append(queued)
         self.inflight = {}
         self.queue = self.resend = None
         self.owed_bytes = 0
@@ -380,7 +400,7 @@ class Session:
     def purge(self) -> int:
         """Drop every message that was never sent; the number of them."""
         count = 0
-        while self._drop_oldest(0.0):
+        while self._drop_oldest(Drop.PURGED, 0.0):
             count += 1
         return count
 

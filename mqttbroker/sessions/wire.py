@@ -12,6 +12,9 @@ from mqttbroker.storage.records import Message
 
 __all__ = ["Wire"]
 
+ROUNDING = 0.001
+"""Seconds by which a sum of times may be off, so that a message that has not waited at all keeps its interval."""
+
 
 class Wire:
     """What a CONNECT said about the packets that its sender can take. Topic aliases end with the connection."""
@@ -48,10 +51,11 @@ class Wire:
         properties = message.properties
         if message.expires_at:
             # [MQTT-3.3.2-6] What is forwarded is what was received, less the time that the message has waited.
-            properties = b"\x02" + max(ceil(message.expires_at - now), 0).to_bytes(4, "big") + properties
+            left = max(ceil(message.expires_at - now - ROUNDING), 0)
+            properties = b"\x02" + left.to_bytes(4, "big") + properties
         for identifier in identifiers:
             properties += _subscription_identifier(identifier)
-        if self.alias_maximum:
+        if self.alias_maximum:  # [MQTT-3.1.2-27]
             return self._aliased(message, properties, qos, retain, dup, packet_id)
         return self._fitting(
             encode_publish(True, message.topic_bytes, message.payload, properties, qos, retain, dup, packet_id)
@@ -62,7 +66,7 @@ class Wire:
     ) -> bytes | None:
         topic = message.topic_bytes
         alias = self.aliases.get(topic, 0)
-        fresh = not alias and len(self.aliases) < self.alias_maximum
+        fresh = not alias and len(self.aliases) < self.alias_maximum  # [MQTT-3.3.2-11]
         if alias or fresh:
             # [MQTT-3.3.2-8] [MQTT-3.1.2-26] 1 to the maximum that the client gave, first come first served.
             number = alias or len(self.aliases) + 1

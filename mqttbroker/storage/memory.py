@@ -7,41 +7,45 @@ Rules:
 2. A write for a session that is not there is ignored, as a deletion is: the session ended, and nobody will ask.
 3. What a session does not use (queue, subscriptions, packet identifiers) takes no memory but its slot.
 
-Invariants of a queue: ``sequences`` rises strictly; ``messages`` has the same length, with ``None`` for those that are
-gone; the gone ones are at most a few more than those that are left. So every operation on a queue costs the logarithm
-of its length, wherever in the queue messages leave.
+A queue is a dictionary by sequence number, in rising order, so that each step of a message costs the same wherever in
+the queue it is. A slice is read by counting upwards, because numbers are seldom missing; where most of them are, it is
+read by looking through the queue.
 
 Deliberately absent: limits. The session counts what it is owed before it hands it over.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import islice
 
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable
 
 __all__ = ["MemoryStore"]
 
-_SLACK = 32
-"""Places of gone messages that a queue keeps before it closes the gaps, whatever its length."""
+_SPARSE = 8
+"""Sequence numbers for each message left, above which counting upwards is given up."""
 
 
 class MemoryStore:
     """Everything in dictionaries; see :class:`mqttbroker.storage.store.Store` for the verbs."""
 
-    __slots__ = ("_retained", "_sessions", "settled")
+    __slots__ = ("_retained", "_sessions", "accepting", "congested", "settled")
 
     def __init__(self) -> None:
         self.settled: bool = True
+        self.accepting: bool = True
+        self.congested: bool = False
         self._sessions: dict[str, _Session] = {}
         self._retained: dict[str, Message] = {}
 
     def when_durable(self, callback: Durable) -> None:
         """Call back at once."""
         callback(None)
+
+    def retry(self) -> None:
+        """Do nothing: there is always room."""
 
     def close(self) -> None:
         """Do nothing: no file is open and no callback waits."""
@@ -107,42 +111,43 @@ class MemoryStore:
         if sequence < session.next_sequence:
             raise ValueError(f"sequence number {sequence} is not above {session.next_sequence - 1}")
         session.next_sequence = sequence + 1
-        queue = session.queue
-        if queue is None:
-            queue = session.queue = _Queue()
-        queue.sequences.append(sequence)
-        queue.messages.append(queued)
+        if session.queue is None:
+            session.queue = {sequence: queued}
+        else:
+            session.queue[sequence] = queued
 
     def mark_sent(self, client_id: str, sequence: int, packet_id: int) -> None:
         """Note under which packet identifier the message was sent."""
-        queued = self._find(client_id, sequence)
-        if queued is not None:
-            queued.packet_id = packet_id
+        session = self._sessions.get(client_id)
+        if session is not None and session.queue is not None and sequence in session.queue:
+            session.queue[sequence].packet_id = packet_id
 
     def mark_released(self, client_id: str, sequence: int) -> None:
         """Note that PUBREC arrived."""
-        queued = self._find(client_id, sequence)
-        if queued is not None:
-            queued.released = True
+        session = self._sessions.get(client_id)
+        if session is not None and session.queue is not None and sequence in session.queue:
+            session.queue[sequence].released = True
 
     def dequeue(self, client_id: str, sequence: int) -> None:
         """Forget one message of the queue."""
         session = self._sessions.get(client_id)
-        if session is not None and session.queue is not None and session.queue.remove(sequence):
-            session.queue = None
+        if session is not None and session.queue is not None:
+            session.queue.pop(sequence, None)
+            # An empty dictionary keeps the room that it once needed.
+            session.queue = session.queue or None
 
     def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
         """Up to ``limit`` messages whose sequence number is above ``after``, in order."""
         session = self._sessions.get(client_id)
         if session is None or session.queue is None:
             return []
-        return session.queue.read(after, limit)
-
-    def _find(self, client_id: str, sequence: int) -> QueuedMessage | None:
-        session = self._sessions.get(client_id)
-        if session is None or session.queue is None:
-            return None
-        return session.queue.find(sequence)
+        queue = session.queue
+        numbers = range(after + 1, session.next_sequence)
+        if len(numbers) > _SPARSE * (len(queue) + limit):
+            present = (sequence for sequence in queue if sequence > after)
+        else:
+            present = (sequence for sequence in numbers if sequence in queue)
+        return [queue[sequence] for sequence in islice(present, limit)]
 
     # QoS 2 messages received from the client.
 
@@ -199,11 +204,11 @@ class _Session:
         self.incoming: set[int] | None = None
         self.will: WillRecord | None = None
         self.next_sequence: int = 1
-        self.queue: _Queue | None = None
+        self.queue: dict[int, QueuedMessage] | None = None
 
     def record(self, client_id: str) -> SessionRecord:
         # The bytes are added up here and not kept count of: sessions are read at the start, messages come all the time.
-        owed = self.queue.read(0, len(self.queue.messages)) if self.queue is not None else []
+        queue = self.queue if self.queue is not None else {}
         return SessionRecord(
             client_id,
             self.username,
@@ -213,49 +218,6 @@ class _Session:
             tuple(self.incoming) if self.incoming is not None else (),
             self.will,
             self.next_sequence,
-            len(owed),
-            sum(queued.message.size for queued in owed),
+            len(queue),
+            sum(queued.message.size for queued in queue.values()),
         )
-
-
-class _Queue:
-    """Messages by rising sequence number; see the invariants at the top."""
-
-    __slots__ = ("gone", "messages", "sequences")
-
-    def __init__(self) -> None:
-        self.sequences: array[int] = array("Q")
-        self.messages: list[QueuedMessage | None] = []
-        self.gone: int = 0
-
-    def find(self, sequence: int) -> QueuedMessage | None:
-        place = bisect_left(self.sequences, sequence)
-        if place < len(self.sequences) and self.sequences[place] == sequence:
-            return self.messages[place]
-        return None
-
-    def remove(self, sequence: int) -> bool:
-        """Forget a message, if it is there; true when none is left."""
-        place = bisect_left(self.sequences, sequence)
-        if place == len(self.sequences) or self.sequences[place] != sequence or self.messages[place] is None:
-            return False
-        self.messages[place] = None
-        self.gone += 1
-        left = len(self.messages) - self.gone
-        if self.gone > left + _SLACK:
-            kept = self.read(0, left)
-            self.sequences = array("Q", [queued.sequence for queued in kept])
-            self.messages = list(kept)
-            self.gone = 0
-        return left == 0
-
-    def read(self, after: int, limit: int) -> list[QueuedMessage]:
-        found: list[QueuedMessage] = []
-        if limit > 0:
-            for place in range(bisect_right(self.sequences, after), len(self.messages)):
-                queued = self.messages[place]
-                if queued is not None:
-                    found.append(queued)
-                    if len(found) == limit:
-                        break
-        return found

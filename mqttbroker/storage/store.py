@@ -7,6 +7,7 @@ Rules that every store keeps, and that ``tests/storage/contract.py`` checks:
    UNSUBACK, CONNACK) calls :meth:`Store.when_durable` and goes on in the callback.
 3. Callbacks run in the order in which they were given, in the broker's own thread. A callback is given ``None``, or the
    error on account of which what came before it could not be made durable.
+   A failed commit ends what was waiting for it: afterwards nothing is pending, and ``settled`` is true again.
 4. Nothing here blocks the caller on a disk.
 
 Deliberately absent: routing, limits and policies. A store keeps what it is told to keep.
@@ -33,10 +34,18 @@ class Store(Protocol):
     """Durable records of one broker. Not thread-safe: one broker, one thread."""
 
     settled: bool
-    """Whether everything that was written so far is durable."""
+    """Whether nothing is pending: everything that was written is durable, or its callbacks were given an error."""
+
+    accepting: bool
+    """Whether there is room for more. Where there is not, whatever must be stored should be refused."""
+    congested: bool
+    """Whether so much waits to become durable that publishers should be held back."""
 
     def when_durable(self, callback: Durable) -> None:
         """Call ``callback`` when everything written so far is durable: at once where it already is."""
+
+    def retry(self) -> None:
+        """Try again what there was no room for. Called about once a second."""
 
     def close(self) -> None:
         """Make durable what was written, run the callbacks that wait for it, and let go of every file."""

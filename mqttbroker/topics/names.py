@@ -65,7 +65,8 @@ def check_topic_name(topic: str, max_levels: int = 0, max_length: int = 0) -> No
     if fault:
         raise InvalidTopicName(f"topic name {fault}")
     if "+" in topic or "#" in topic:
-        raise InvalidTopicName("topic name has a wildcard character")  # [MQTT-3.3.2-2] [MQTT-4.7.0-1]
+        # [MQTT-3.3.2-2] [MQTT-4.7.0-1] [3.1.1: MQTT-4.7.1-1]
+        raise InvalidTopicName("topic name has a wildcard character")
 
 
 def check_topic_filter(topic_filter: str, max_levels: int = 0, max_length: int = 0) -> None:
@@ -86,9 +87,10 @@ def check_topic_filter(topic_filter: str, max_levels: int = 0, max_length: int =
     for at, level in enumerate(levels):
         if level == "#":
             if at != last:
-                raise InvalidTopicFilter("'#' is not the last level")  # [MQTT-4.7.1-1]
+                raise InvalidTopicFilter("'#' is not the last level")  # [MQTT-4.7.1-1] [3.1.1: MQTT-4.7.1-2]
         elif level != "+" and is_wildcard(level):
-            raise InvalidTopicFilter("a wildcard does not stand alone in its level")  # [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+            # [MQTT-4.7.1-1] [MQTT-4.7.1-2] [3.1.1: MQTT-4.7.1-2] [3.1.1: MQTT-4.7.1-3]
+            raise InvalidTopicFilter("a wildcard does not stand alone in its level")
 
 
 def split_share(topic_filter: str) -> tuple[str, str]:

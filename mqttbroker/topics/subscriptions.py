@@ -5,6 +5,8 @@ flat dictionary, whatever the number of its levels; only filters with wildcards 
 slots for ``+`` and ``#``. The cost of `SubscriptionTree.match` follows the paths of the tree that the topic leads
 down, never the number of subscriptions.
 
+A leaf of the tree is `Entries`; how leaves become nodes is told in ``_node.py``.
+
 Rules. ``#`` also matches the level above it. A topic that opens with ``$`` is not matched by a filter that opens with a
 wildcard. Nothing recurses, so depth costs memory only.
 
@@ -30,15 +32,16 @@ S = TypeVar("S")
 
 
 class Entries(Generic[S]):
-    """The entries of one filter: the first one inline, and a dictionary by holder for the others.
+    """The entries of one topic filter: the first one inline, and a dictionary by holder for the others.
 
     A million filters have one subscriber each, and a dictionary would cost four times as much as this object.
     Holders are told apart the way a dictionary does it.
     """
 
-    __slots__ = ("entry", "holder", "more")
+    __slots__ = ("entry", "holder", "more", "topic_filter")
 
-    def __init__(self, holder: object, entry: S) -> None:
+    def __init__(self, topic_filter: str, holder: object, entry: S) -> None:
+        self.topic_filter = topic_filter
         self.holder = holder
         self.entry = entry
         self.more: dict[object, S] | None = None
@@ -56,6 +59,12 @@ class Entries(Generic[S]):
         self.more[holder] = entry
         return former
 
+    def collect(self, found: list[S]) -> None:
+        """Append all entries to a list."""
+        found.append(self.entry)
+        if self.more is not None:
+            found.extend(self.more.values())
+
     def take(self, holder: object) -> S | None:
         """Take out the holder's entry and return it; there must be more than one entry."""
         more = self.more
@@ -70,6 +79,19 @@ class Entries(Generic[S]):
         return taken
 
 
+def _rest_matches(topic_filter: str, levels: list[str], start: int) -> bool:
+    """Whether a filter matches the levels of a topic, when it is known to match those before ``start``."""
+    wanted = topic_filter.split("/")
+    depth = len(levels)
+    for at in range(start, len(wanted)):
+        level = wanted[at]
+        if level == "#":
+            return True
+        if at == depth or (level != "+" and level != levels[at]):
+            return False
+    return len(wanted) == depth
+
+
 class SubscriptionTree(Generic[S]):
     """Subscriptions by (topic filter, holder), found by topic name.
 
@@ -81,7 +103,7 @@ class SubscriptionTree(Generic[S]):
 
     def __init__(self) -> None:
         self._exact: dict[str, Entries[S]] = {}
-        self._root: Node[Entries[S]] = Node("")
+        self._root: Node[Entries[S]] = Node()
         self._size = 0
 
     def __len__(self) -> int:
@@ -94,7 +116,7 @@ class SubscriptionTree(Generic[S]):
         if not is_wildcard(topic_filter):
             entries = self._exact.get(topic_filter)
             if entries is None:
-                self._exact[topic_filter] = Entries(holder, entry)
+                self._exact[topic_filter] = Entries(topic_filter, holder, entry)
             else:
                 replaced = entries.put(holder, entry)
         else:
@@ -105,21 +127,28 @@ class SubscriptionTree(Generic[S]):
 
     def _add_wildcard(self, topic_filter: str, holder: object, entry: S) -> S | None:
         node = self._root
-        for level in topic_filter.split("/"):
+        burst_levels: list[str] = []
+        for depth, level in enumerate(topic_filter.split("/"), 1):
             if level == "#":
                 if node.hash is not None:
                     return node.hash.put(holder, entry)
-                node.hash = Entries(holder, entry)
+                node.hash = Entries(topic_filter, holder, entry)
                 return None
-            if level == "+":
-                if node.plus is None:
-                    node.plus = Node("+")
-                node = node.plus
-            else:
-                node = node.grow(level)
+            branch = node.branch(level)
+            if branch is None:
+                node.attach(level, Entries(topic_filter, holder, entry))
+                return None
+            if isinstance(branch, Entries):
+                if branch.topic_filter == topic_filter:
+                    return branch.put(holder, entry)
+                # The leaf now goes down with the new one, and as no other is met there, it is split only once.
+                if not burst_levels:
+                    burst_levels = branch.topic_filter.split("/")
+                branch = node.burst(level, branch, burst_levels, depth)
+            node = branch
         if node.value is not None:
             return node.value.put(holder, entry)
-        node.value = Entries(holder, entry)
+        node.value = Entries(topic_filter, holder, entry)
         return None
 
     def remove(self, topic_filter: str, holder: object) -> S | None:
@@ -142,29 +171,38 @@ class SubscriptionTree(Generic[S]):
         return removed
 
     def _remove_wildcard(self, topic_filter: str, holder: object) -> S | None:
-        path: list[Node[Entries[S]]] = []
+        path: list[tuple[Node[Entries[S]], str]] = []
         node = self._root
-        deep = False
+        entries: Entries[S] | None = None
+        level = ""
         for level in topic_filter.split("/"):
             if level == "#":
-                deep = True
+                entries = node.hash
                 break
-            child = node.plus if level == "+" else node.child(level)
-            if child is None:
+            branch = node.branch(level)
+            if branch is None:
                 return None
-            path.append(node)
-            node = child
-        entries = node.hash if deep else node.value
+            if isinstance(branch, Entries):
+                if branch.topic_filter != topic_filter:
+                    return None
+                entries = branch
+                break
+            path.append((node, level))
+            node = branch
+        else:
+            entries = node.value
         if entries is None:
             return None
         if entries.more is not None:
             return entries.take(holder)
         if entries.holder != holder:
             return None
-        if deep:
+        if entries is node.value:
+            node.value = None
+        elif entries is node.hash:
             node.hash = None
         else:
-            node.value = None
+            node.cut(level)
         prune(path, node)
         return entries.entry
 
@@ -173,42 +211,43 @@ class SubscriptionTree(Generic[S]):
         found: list[S] = []
         entries = self._exact.get(topic)
         if entries is not None:
-            found.append(entries.entry)
-            if entries.more is not None:
-                found.extend(entries.more.values())
+            entries.collect(found)
         if not self._root.is_bare():
             self._match_wildcards(topic, found)
         return found
 
     def _match_wildcards(self, topic: str, found: list[S]) -> None:
-        hits: list[Entries[S]] = []
         nodes = [self._root]
         # A topic that opens with '$' leaves the root by its literal level alone. [MQTT-4.7.2-1]
         barred = topic.startswith("$")
-        for level in topic.split("/"):
+        levels = topic.split("/")
+        for depth, level in enumerate(levels, 1):
             reached: list[Node[Entries[S]]] = []
             for node in nodes:
                 if not barred:
                     if node.hash is not None:
-                        hits.append(node.hash)
-                    if node.plus is not None:
-                        reached.append(node.plus)
+                        node.hash.collect(found)
+                    branch = node.plus
+                    if branch is not None:
+                        if not isinstance(branch, Entries):
+                            reached.append(branch)
+                        elif _rest_matches(branch.topic_filter, levels, depth):
+                            branch.collect(found)
                 if node.children is not None:
-                    child = node.children.get(level)
-                    if child is not None:
-                        reached.append(child)
-                elif node.only is not None and node.only.level == level:
-                    reached.append(node.only)
+                    branch = node.children.get(level)
+                else:
+                    branch = node.only if node.only_level == level else None
+                if branch is not None:
+                    if not isinstance(branch, Entries):
+                        reached.append(branch)
+                    elif _rest_matches(branch.topic_filter, levels, depth):
+                        branch.collect(found)
+            if not reached:
+                return
             nodes = reached
-            if not nodes:
-                break
             barred = False
         for node in nodes:
             if node.value is not None:
-                hits.append(node.value)
+                node.value.collect(found)
             if node.hash is not None:
-                hits.append(node.hash)
-        for entries in hits:
-            found.append(entries.entry)
-            if entries.more is not None:
-                found.extend(entries.more.values())
+                node.hash.collect(found)  # '#' includes the level above it.

@@ -4,16 +4,16 @@ Purpose. Values are kept by topic name and found by topic filter. It serves the 
 asks for all that it matches) and the cached routes (a changed subscription asks which it concerns).
 
 Rules. A value is read by its name from one flat dictionary. The tree of levels leads to names only, and is asked only
-for filters with wildcards. Nothing recurses.
+for filters with wildcards. A leaf of the tree is a topic name; how leaves become nodes is told in ``_node.py``. Nothing
+recurses.
 
 Walking while the tree changes. `TopicTree.match` is lazy and may be paused for as long as one likes, or dropped.
-It copies the list of children of a node when it comes to it, and reads the value of a topic at the moment it gives it
+It copies the list of branches of a node when it comes to it, and reads the value of a topic at the moment it gives it
 out. Therefore: a topic that was there from the first step to the last is given out exactly once, with the value it has
 at that moment; one taken out before its turn is not given out; one that came (or went and came back) meanwhile may or
 may not be, but never twice. Nothing is ever raised.
 
-Invariants. A node is there only while a topic ends at it or below it: an emptied tree is as it was when it was new. A
-node names its topic exactly while that topic has a value, also when a walk still holds the node after it was cut.
+Invariants. A node is there only while a topic ends at it or below it: an emptied tree is as it was when it was new.
 
 Deliberately absent: checks of names and filters, expiry, order. Not safe for threads.
 """
@@ -24,22 +24,19 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from mqttbroker.topics._node import Node, prune
-from mqttbroker.topics.names import is_wildcard
+from mqttbroker.topics.names import filter_matches, is_wildcard
 
 __all__ = ["TopicTree"]
 
 V = TypeVar("V")
 
 
-def _step(node: Node[str], level: str, at_root: bool) -> list[Node[str]]:
-    """A new list of the children that one level of a filter leads to, ``#`` being taken as ``+``."""
-    if level != "+" and level != "#":
-        child = node.child(level)
-        return [] if child is None else [child]
-    branches = node.branches()
-    if at_root:
-        return [branch for branch in branches if not branch.level.startswith("$")]  # [MQTT-4.7.2-1]
-    return branches
+def _step(node: Node[str], level: str, at_root: bool) -> list[Node[str] | str]:
+    """A new list of the branches that one level of a filter leads to, ``#`` being taken as ``+``."""
+    if level == "+" or level == "#":
+        return node.ordinary_branches() if at_root else node.branches()  # [MQTT-4.7.2-1]
+    branch = node.branch(level)
+    return [] if branch is None else [branch]
 
 
 class TopicTree(Generic[V]):
@@ -49,8 +46,7 @@ class TopicTree(Generic[V]):
 
     def __init__(self) -> None:
         self._values: dict[str, V] = {}
-        # The value of a node is the name of the topic that ends there.
-        self._root: Node[str] = Node("")
+        self._root: Node[str] = Node()
 
     def __len__(self) -> int:
         """The number of topics."""
@@ -59,11 +55,24 @@ class TopicTree(Generic[V]):
     def set(self, topic: str, value: V) -> None:
         """Set the value of a topic."""
         if topic not in self._values:
-            node = self._root
-            for level in topic.split("/"):
-                node = node.grow(level)
-            node.value = topic
+            self._plant(topic)
         self._values[topic] = value
+
+    def _plant(self, topic: str) -> None:
+        node = self._root
+        burst_levels: list[str] = []
+        for depth, level in enumerate(topic.split("/"), 1):
+            branch = node.branch(level)
+            if branch is None:
+                node.attach(level, topic)
+                return
+            if isinstance(branch, str):
+                # The leaf now goes down with the new one, and as no other is met there, it is split only once.
+                if not burst_levels:
+                    burst_levels = branch.split("/")
+                branch = node.burst(level, branch, burst_levels, depth)
+            node = branch
+        node.value = topic
 
     def get(self, topic: str) -> V | None:
         """The value of a topic, None when it has none."""
@@ -74,14 +83,18 @@ class TopicTree(Generic[V]):
         value = self._values.pop(topic, None)
         if value is None:
             return None
-        path: list[Node[str]] = []
+        path: list[tuple[Node[str], str]] = []
         node = self._root
         for level in topic.split("/"):
-            path.append(node)
-            child = node.child(level)
-            assert child is not None
-            node = child
-        node.value = None
+            branch = node.branch(level)
+            assert branch is not None
+            if isinstance(branch, str):
+                node.cut(level)
+                break
+            path.append((node, level))
+            node = branch
+        else:
+            node.value = None
         prune(path, node)
         return value
 
@@ -99,27 +112,32 @@ class TopicTree(Generic[V]):
             return
         levels = topic_filter.split("/")
         last = len(levels) - 1
-        # Each frame holds nodes yet to be visited and the position of the filter level that led to them.
-        frames: list[tuple[Iterator[Node[str]], int]] = [(iter(_step(self._root, levels[0], True)), 0)]
+        # Each frame holds branches yet to be visited and the position of the filter level that led to them.
+        frames: list[tuple[Iterator[Node[str] | str], int]] = [(iter(_step(self._root, levels[0], True)), 0)]
         while frames:
-            nodes, at = frames[-1]
-            node = next(nodes, None)
-            if node is None:
+            branches, at = frames[-1]
+            branch = next(branches, None)
+            if branch is None:
                 frames.pop()
                 continue
-            deep = levels[at] == "#"
-            if not deep and at < last:
-                at += 1
-                deep = levels[at] == "#"  # The level above '#' belongs to it.
-                ends = deep
-                frames.append((iter(_step(node, levels[at], False)), at))
+            topic: str | None
+            if isinstance(branch, str):
+                topic = branch if filter_matches(topic_filter, branch) else None
             else:
-                ends = True
-                if deep:
-                    frames.append((iter(node.branches()), at))
-            topic = node.value
-            if ends and topic is not None:
-                yield topic, values[topic]
+                deep = levels[at] == "#"
+                if not deep and at < last:
+                    at += 1
+                    deep = levels[at] == "#"  # The level above '#' belongs to it.
+                    topic = branch.value if deep else None
+                    frames.append((iter(_step(branch, levels[at], False)), at))
+                else:
+                    topic = branch.value
+                    if deep:
+                        frames.append((iter(branch.branches()), at))
+            if topic is not None:
+                value = values.get(topic)
+                if value is not None:
+                    yield topic, value
 
     def match_budget(self, topic_filter: str, budget: int) -> list[V] | None:
         """The values of the topics that a filter matches, or None when more than ``budget`` nodes would be visited.
@@ -131,20 +149,18 @@ class TopicTree(Generic[V]):
         at_root = True
         for level in topic_filter.split("/"):
             if level == "#":
-                return self._match_deep(nodes, at_root, budget, found)
+                return self._match_deep(topic_filter, nodes, at_root, budget, found)
             reached: list[Node[str]] = []
             for node in nodes:
+                # The branches are counted before they are copied, because there may be a million of them.
                 if level == "+":
-                    # The children are counted before they are copied, because there may be a million of them.
                     budget -= node.width()
                     if budget < 0:
                         return None
-                    reached.extend(_step(node, level, at_root))
-                else:
-                    child = node.child(level)
-                    if child is not None:
-                        budget -= 1
-                        reached.append(child)
+                branches = _step(node, level, at_root)
+                if level != "+":
+                    budget -= len(branches)
+                self._sort_out(topic_filter, branches, reached, found)
             if budget < 0:
                 return None
             nodes = reached
@@ -152,7 +168,9 @@ class TopicTree(Generic[V]):
         self._collect(nodes, found)
         return found
 
-    def _match_deep(self, nodes: list[Node[str]], at_root: bool, budget: int, found: list[V]) -> list[V] | None:
+    def _match_deep(
+        self, topic_filter: str, nodes: list[Node[str]], at_root: bool, budget: int, found: list[V]
+    ) -> list[V] | None:
         """Collect the values at these nodes and below them, within what is left of the budget."""
         while nodes:
             self._collect(nodes, found)
@@ -161,10 +179,20 @@ class TopicTree(Generic[V]):
                 budget -= node.width()
                 if budget < 0:
                     return None
-                reached.extend(_step(node, "#", at_root))
+                self._sort_out(topic_filter, _step(node, "#", at_root), reached, found)
             nodes = reached
             at_root = False
         return found
+
+    def _sort_out(
+        self, topic_filter: str, branches: list[Node[str] | str], nodes: list[Node[str]], found: list[V]
+    ) -> None:
+        """Put the nodes among the branches with the nodes, and the values of matching leaves with what was found."""
+        for branch in branches:
+            if not isinstance(branch, str):
+                nodes.append(branch)
+            elif filter_matches(topic_filter, branch):
+                found.append(self._values[branch])
 
     def _collect(self, nodes: list[Node[str]], found: list[V]) -> None:
         for node in nodes:

@@ -91,7 +91,9 @@ class Adapter(ABC):
         return self.version is ProtocolVersion.V5
 
     def tells(self, feature: Feature) -> bool:
-        """Whether the library has this feature."""
+        """Whether the library has this feature, and this version of the protocol too."""
+        if feature is Feature.SESSION_PRESENT and self.version is ProtocolVersion.V31:
+            return False
         return feature in self.features
 
     @abstractmethod

@@ -13,38 +13,33 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from mqttbroker.protocol import ProtocolVersion
+from mqttbroker.testing import RunningBroker
 from tests.interop.adapter import Adapter, Endpoint
 from tests.interop.adapters.mqttjs import MqttJsAdapter
 from tests.support.mosquitto import running_mosquitto
 from tests.support.raw import RawClient
 from tests.support.tools import missing, require_tool
 
-if TYPE_CHECKING:
-    from mqttbroker.testing.plugin import RunningBroker
-
 _NODE = Path(__file__).parent / "node"
 _INSTALL_TIMEOUT = 50.0
 
-if os.environ.get("MQTTBROKER_INTEROP_BROKER") == "mosquitto":
-
-    @pytest_asyncio.fixture
-    async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
-        """Where Mosquitto listens."""
+@pytest_asyncio.fixture
+async def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Endpoint]:
+    """Where the broker listens."""
+    if os.environ.get("MQTTBROKER_INTEROP_BROKER") == "mosquitto":
         async with running_mosquitto(tmp_path) as port:
             yield Endpoint("127.0.0.1", port)
-
-else:
-
-    @pytest_asyncio.fixture
-    async def endpoint(mqtt_broker: RunningBroker) -> AsyncIterator[Endpoint]:
-        """Where the broker under test listens."""
-        yield Endpoint(mqtt_broker.host, mqtt_broker.port)
+    else:
+        broker: RunningBroker = request.getfixturevalue("mqtt_broker")
+        yield Endpoint(broker.host, broker.port)
+        for line in broker.logged:
+            print(*line)  # Shown by pytest where the test has failed.
+        assert not [line for line in broker.logged if line[0] == "error"]
 
 
 @pytest.fixture(scope="session")
@@ -58,22 +53,25 @@ def node_modules(pytestconfig: pytest.Config) -> Path:
     wanted = cache / digest
     if not wanted.exists():
         # Installed aside and renamed, since another process may be doing the same.
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(_NODE / name, folder)
-            try:
-                subprocess.run(
-                    [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                    cwd=folder, check=True, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT,
-                )  # fmt: skip
-            except subprocess.CalledProcessError as error:
-                missing(f"npm cannot install the client: {error.stderr[-500:]}")
-            except subprocess.TimeoutExpired:
-                missing(f"npm did not install the client within {_INSTALL_TIMEOUT} s")
-            modules = Path(folder, "node_modules")
+        with tempfile.TemporaryDirectory(dir=cache) as aside:
+            folder = Path(aside, "installed")
+            folder.mkdir()
+            _install(npm, folder)
             if not wanted.exists():
-                modules.rename(wanted)
-    return wanted
+                folder.rename(wanted)
+    return wanted / "node_modules"
+
+
+def _install(npm: str, folder: Path) -> None:
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(_NODE / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT)
+    except subprocess.CalledProcessError as error:
+        missing(f"npm cannot install the client: {error.stderr[-500:]}")
+    except subprocess.TimeoutExpired:
+        missing(f"npm did not install the client within {_INSTALL_TIMEOUT} s")
 
 
 @pytest_asyncio.fixture

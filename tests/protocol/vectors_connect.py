@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqttbroker.protocol import ConnAck, Connect, Properties, ReasonCode, Will
-from tests.protocol.vectors import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
+from tests.protocol.vector import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
 
 __all__ = ["CONNACK", "CONNECT"]
 

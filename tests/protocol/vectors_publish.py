@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqttbroker.protocol import Properties, PubAck, PubComp, Publish, PubRec, PubRel, ReasonCode
-from tests.protocol.vectors import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
+from tests.protocol.vector import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
 
 __all__ = ["ACKNOWLEDGEMENTS", "PROPERTY_LISTS", "PUBLISH"]
 

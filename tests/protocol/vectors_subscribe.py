@@ -15,7 +15,7 @@ from mqttbroker.protocol import (
     UnsubAck,
     Unsubscribe,
 )
-from tests.protocol.vectors import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
+from tests.protocol.vector import MALFORMED, V5, V31, V311, VIOLATION, Vector, accept, everywhere, refuse
 
 __all__ = ["FIXED_HEADERS", "SESSION_END", "SUBSCRIPTIONS"]
 

@@ -68,21 +68,24 @@ async def test_close_gives_up_what_has_not_begun_and_says_so() -> None:
     loop = asyncio.get_running_loop()
     offload = ThreadOffload(loop, max_workers=1)
     begun, go_on = threading.Event(), threading.Event()
-    results: asyncio.Queue[bool | Exception] = asyncio.Queue()
+    slow_result: asyncio.Future[bool | Exception] = loop.create_future()
+    given_up: list[bool | Exception] = []
 
     def slow() -> bool:
         begun.set()
         return go_on.wait(TIMEOUT)
 
-    offload(slow, results.put_nowait)
-    offload(lambda: True, results.put_nowait)
+    def not_begun(outcome: bool | Exception) -> None:
+        given_up.append(outcome)
+        go_on.set()
+
+    offload(slow, slow_result.set_result)
     assert await asyncio.to_thread(begun.wait, TIMEOUT)
-    loop.call_later(0, go_on.set)
-    closing = asyncio.to_thread(offload.close)
-    await asyncio.wait_for(closing, TIMEOUT)
-    outcomes = [await asyncio.wait_for(results.get(), TIMEOUT) for _ in range(2)]
-    assert True in outcomes
-    assert any(isinstance(outcome, Exception) for outcome in outcomes)
+    offload(lambda: True, not_begun)
+    await asyncio.wait_for(asyncio.to_thread(offload.close), TIMEOUT)
+    assert await asyncio.wait_for(slow_result, TIMEOUT) is True
+    assert len(given_up) == 1
+    assert isinstance(given_up[0], Exception)
 
 
 async def test_work_after_the_end_is_done_with_an_exception() -> None:

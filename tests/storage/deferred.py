@@ -34,6 +34,9 @@ class DeferredStore:
         self._waiting: list[Durable] = []
         self._settling: bool = False
         self.settled: bool = True
+        self.accepting: bool = True
+        self.congested: bool = False
+        self.retries: int = 0
         self.closed: bool = False
 
     # The test's side.
@@ -86,6 +89,10 @@ class DeferredStore:
             callback(None)
         else:
             self._waiting.append(callback)
+
+    def retry(self) -> None:
+        """Count the call."""
+        self.retries += 1
 
     def close(self) -> None:
         self.commit()

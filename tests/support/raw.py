@@ -108,6 +108,8 @@ class RawClient:
         """The client identifier of the last CONNECT, or the one that the broker assigned."""
         self.last_bytes = b""
         """The bytes of the packet handed out last, fixed header included."""
+        self.watch: Callable[[Packet, bytes], None] | None = None
+        """Called with every packet and its bytes as it arrives; what it raises is raised by whoever waits."""
         self._tls = tls
         self._server_hostname = server_hostname
         self._socket: socket.socket | None = None
@@ -211,6 +213,27 @@ class RawClient:
         if not isinstance(packet, kind):
             raise AssertionError(f"expected {kind.__name__}, got {packet!r}; waiting behind it: {self._waiting()!r}")
         return packet
+
+    async def receive_bytes(self, count: int, timeout: float | None = None) -> bytes:
+        """Return the next bytes as they are: for so many packets that there is no time to look at each.
+
+        All packets that came before must have been taken. Raises as :meth:`receive` does.
+        """
+        if self._streams is None or self._inbox:
+            raise RuntimeError(f"not open, or packets were not taken: {self._waiting()!r}")
+        reader = self._streams[0]
+        async with self._limit(timeout, f"{count} bytes"):
+            while len(self._buffer) < count:
+                try:
+                    received = await reader.read(_CHUNK)
+                except ConnectionError:
+                    received = b""
+                if not received:
+                    raise ConnectionClosed(f"{count} bytes", [], bytes(self._buffer))
+                self._buffer += received
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
 
     async def expect_closed(self, timeout: float | None = None) -> list[Packet]:
         """Wait for the end of the connection and return the packets that came before it.
@@ -424,6 +447,8 @@ class RawClient:
             packet = decode(raw[0], raw[body:], self.version)
         except MQTTError as error:
             raise AssertionError(f"the broker sent an illegal packet: {raw[:256].hex(' ')}") from error
+        if self.watch is not None:
+            self.watch(packet, raw)
         self._inbox.append((packet, raw))
 
     def _packet_end(self) -> int:

@@ -44,7 +44,7 @@ async def test_publish_call_and_advance(mqtt_broker: RunningBroker) -> None:
         assert (await client.expect_publish()).payload == b"kept"
         mqtt_broker.advance(16)
         await client.expect_closed()
-    assert ("info", "disconnected") in [line[:2] for line in mqtt_broker.logged]
+    assert ("warning", "connection failed") in [line[:2] for line in mqtt_broker.logged]
 
 
 def test_what_prevents_the_start_is_raised_in_the_test(mqtt_broker: RunningBroker) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 __all__ = ["DETERMINISTIC", "filters", "topics"]
 
-DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=500)
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=200)
 """The same examples in every run, however slow the machine."""
 
 _LEVELS = ["", "a", "b", "$x", "é"]

@@ -22,7 +22,7 @@ Handler = Callable[["Connection", Any, float], None]
 """Takes the connection, the packet of the type under which it stands in the table, and the time."""
 
 TABLE: dict[tuple[State, PacketType], Handler] = {
-    (State.OPENED, PacketType.CONNECT): connect.connect,
+    (State.OPENED, PacketType.CONNECT): connect.connect,  # [MQTT-3.2.0-2]
     (State.AUTHENTICATING, PacketType.AUTH): authenticate.auth,
     (State.AUTHENTICATING, PacketType.DISCONNECT): disconnect.disconnect,
     (State.CONNECTED, PacketType.PUBLISH): publish.publish,

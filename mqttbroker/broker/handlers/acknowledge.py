@@ -20,14 +20,16 @@ REFUSED = 0x80
 
 
 def puback(connection: Connection, packet: PubAck, now: float) -> None:
-    """End of a QoS 1 message; a refusal ends it just so [MQTT-4.8.2-6]."""
+    """End of a QoS 1 message [MQTT-4.3.2-3]; a refusal ends it just so [MQTT-4.4.0-2] [MQTT-4.8.2-6]."""
+    _check_code(packet)
     _check_qos(connection, packet.packet_id, 1, "PUBACK")
     connection.session.acknowledged(packet.packet_id, now)
 
 
 def pubrec(connection: Connection, packet: PubRec, now: float) -> None:
-    """Half of a QoS 2 message; a refusal ends it [MQTT-4.3.3-4]."""
+    """Half of a QoS 2 message, answered PUBREL [MQTT-4.3.3-4]; a refusal ends it [MQTT-4.4.0-2] [MQTT-4.8.2-6]."""
     session = connection.session
+    _check_code(packet)
     _check_qos(connection, packet.packet_id, 2, "PUBREC")
     if packet.reason_code >= REFUSED:
         session.acknowledged(packet.packet_id, now)
@@ -39,7 +41,7 @@ def pubrec(connection: Connection, packet: PubRec, now: float) -> None:
 
 
 def pubcomp(connection: Connection, packet: PubComp, now: float) -> None:
-    """End of a QoS 2 message [MQTT-4.3.3-7]."""
+    """End of a QoS 2 message [MQTT-4.3.3-5]."""
     _check_qos(connection, packet.packet_id, 2, "PUBCOMP")
     queued = connection.session.inflight.get(packet.packet_id)
     if queued is not None and not queued.released:
@@ -49,7 +51,13 @@ def pubcomp(connection: Connection, packet: PubComp, now: float) -> None:
 
 def pingreq(connection: Connection, packet: PingReq, now: float) -> None:
     """[MQTT-3.12.4-1]"""
-    connection.outbox.write(PINGRESP)
+    connection.answer(PINGRESP, False, now)
+
+
+def _check_code(packet: PubAck | PubRec) -> None:
+    # [MQTT-3.4.2-1] [MQTT-3.5.2-1]
+    if packet.reason_code == ReasonCode.NO_MATCHING_SUBSCRIBERS:
+        raise ProtocolViolation(f"{packet.type.name} with reason 0x{packet.reason_code:02x} from a client")
 
 
 def _check_qos(connection: Connection, packet_id: int, qos: int, name: str) -> None:

@@ -99,6 +99,7 @@ def ask(connection: Connection, question: Callable[[VerdictCallback], None]) -> 
         # An authenticator that fails lets nobody in.
         connection.undecided = False
         connection.core.log("error", "authenticator failed", **connection.who(), error=repr(error), exception=error)
+        connection.explained = True
         raise MQTTError(ReasonCode.UNSPECIFIED_ERROR, "") from error
     if connection.undecided:
         connection.pause_reading()
@@ -110,10 +111,14 @@ def decided(connection: Connection, verdict: Verdict) -> None:
         return
     core = connection.core
     connection.undecided = False
+    core.wake()
     try:
         _go_on(connection, verdict, core.now)
     except MQTTError as error:
         connection.fail(error, core.now)
+        return
+    except Exception as error:
+        connection.fail_unexpectedly(error, core.now)
         return
     connection.resume_reading(core.now)
     if connection.partial is not None:
@@ -124,7 +129,11 @@ def _go_on(connection: Connection, verdict: Verdict, now: float) -> None:
     if isinstance(verdict, Refused):
         connection.core.counters.connections_refused += 1
         connection.core.log("warning", "authentication refused", **connection.who(), reason=verdict.detail)
-        raise MQTTError(verdict.reason, "")
+        connection.explained = True
+        reason = verdict.reason
+        if connection.state == State.CONNECTED and reason not in LEGAL[PacketType.DISCONNECT]:
+            reason = ReasonCode.NOT_AUTHORIZED  # A re-authentication ends with DISCONNECT, which has fewer codes.
+        raise MQTTError(reason, "")  # [MQTT-3.1.4-2]
     if isinstance(verdict, Challenge):
         # [MQTT-4.12.0-2] [MQTT-4.12.0-3]
         properties = Properties(
@@ -152,17 +161,21 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     core = connection.core
     client_id = packet.client_id or core.new_client_id()  # [MQTT-3.1.3-6] [MQTT-3.1.3-7]
     connection.identity = Identity(client_id, verdict.username, connection.identity.address)
-    core.registry.check_owner(connection.identity)
+    core.registry.check_owner(connection)
     if packet.will is not None:
         _authorize_will(connection, packet.will)
     will = None if packet.will is None else _will_record(packet.will, client_id)
     expiry = _expiry_interval(packet, core.limits.max_session_expiry)
-    core.registry.take_over(client_id, now)  # [MQTT-3.1.4-3]
+    _set_keep_alive(connection, packet, now)
+    properties = _connack_properties(connection, packet, verdict, expiry)
+    # Refused before it has any effect if the client cannot take the answer.
+    connection.fitting(ConnAck(False, ReasonCode.SUCCESS, properties))
+    core.registry.take_over(client_id, now)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
     session, present = core.registry.open(connection.identity, packet.clean_start, expiry, now)
     connection.session = session
-    _set_keep_alive(connection, packet)
     core.registry.connected(connection, will)
-    connack = ConnAck(present, ReasonCode.SUCCESS, _connack_properties(connection, packet, verdict, expiry))
+    told = present and packet.version != ProtocolVersion.V31  # Its CONNACK has no place for it.
+    connack = ConnAck(told, ReasonCode.SUCCESS, properties)
     wire = Wire(
         connection.five,
         connection.client_maximum,
@@ -174,16 +187,16 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     session.attach(connection.outbox, wire, receive_maximum)
     if before != session.wire_kind and session.subscriptions:
         core.router.session_changed(session)
-    connection.pending = None
     connection.state = State.CONNECTED
     connection.maximum_packet_size = core.limits.max_packet_size
     core.log("info", "connected", **connection.who(), version=connection.version.name, session_present=present)
 
     def answered(error: Exception | None) -> None:
+        connection.pending = None
         connection.outbox.open = not connection.stalled_at
         session.pump(core.now)
 
-    connection.answer(encode(connack, connection.version), session.persistent, now, answered)
+    connection.answer(encode(connack, connection.version), session.persistent, now, answered)  # [MQTT-3.1.4-5]
 
 
 def refuse(connection: Connection, error: MQTTError) -> None:
@@ -196,9 +209,9 @@ def refuse(connection: Connection, error: MQTTError) -> None:
         reason = error.reason if error.reason in LEGAL[PacketType.CONNACK] else ReasonCode.PROTOCOL_ERROR
         connection.send(ConnAck(False, reason, connection.reason(error.detail)))  # [MQTT-3.2.2-6]
     elif connection.state == State.AUTHENTICATING:
-        # [3.1.1: MQTT-3.2.2-4] What has no return code in MQTT 3 ends the connection without one.
+        # [3.1.1: MQTT-3.2.2-6] What has no return code in MQTT 3 ends the connection without one.
         with suppress(InvalidPacket):
-            connection.send(ConnAck(False, error.reason))
+            connection.send(ConnAck(False, error.reason))  # [3.1.1: MQTT-3.2.2-4]
 
 
 # The steps.
@@ -207,7 +220,8 @@ def refuse(connection: Connection, error: MQTTError) -> None:
 def _check_client_id(connection: Connection, packet: Connect) -> None:
     size = len(packet.client_id.encode())
     if size > connection.core.limits.max_client_id_length:
-        raise MQTTError(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, f"client identifier of {size} bytes")  # [MQTT-3.1.3-8]
+        # [MQTT-3.1.3-8] [3.1.1: MQTT-3.1.3-9]
+        raise MQTTError(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, f"client identifier of {size} bytes")
     if (
         not packet.client_id
         and not connection.five
@@ -233,13 +247,14 @@ def _authorize_will(connection: Connection, will: Will) -> None:
     decision = connection.core.may_publish(connection.identity, will.topic)
     if not decision.allowed:
         connection.refused("publish will", will.topic, decision.rule)
+        connection.explained = True
         raise MQTTError(ReasonCode.NOT_AUTHORIZED, f"will topic: {decision.rule}")
 
 
 def _will_record(will: Will, client_id: str) -> WillRecord:
     properties = will.properties
     kept = replace(properties, will_delay_interval=None, message_expiry_interval=None)
-    encoded = encode_property_list(kept, PropertyContext.PUBLISH)
+    encoded = encode_property_list(kept, PropertyContext.PUBLISH)  # [MQTT-3.1.3-10]
     message = Message(will.topic, will.topic.encode(), will.payload, will.qos, will.retain, encoded, 0.0, client_id)
     return WillRecord(message, properties.will_delay_interval or 0, properties.message_expiry_interval or 0)
 
@@ -250,11 +265,12 @@ def _expiry_interval(packet: Connect, maximum: int) -> int:
     return 0 if packet.clean_start else maximum  # [3.1.1: MQTT-3.1.2-4] [3.1.1: MQTT-3.1.2-6]
 
 
-def _set_keep_alive(connection: Connection, packet: Connect) -> None:
+def _set_keep_alive(connection: Connection, packet: Connect, now: float) -> None:
     maximum = connection.core.limits.max_keep_alive
-    connection.keep_alive = packet.keep_alive
+    connection.keep_alive = packet.keep_alive  # [MQTT-3.2.2-22]
     if connection.five and maximum < NO_MAXIMUM and not 0 < packet.keep_alive <= maximum:
         connection.keep_alive = maximum  # [MQTT-3.2.2-21], told in the CONNACK; MQTT 3 clients could not be told
+    connection.watch_keep_alive(now)
 
 
 def _connack_properties(connection: Connection, packet: Connect, verdict: Accepted, expiry: int) -> Properties:

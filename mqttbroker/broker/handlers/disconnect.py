@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mqttbroker.protocol import Disconnect, ProtocolViolation, ReasonCode
+from mqttbroker.protocol import SERVER_ONLY, Disconnect, PacketType, ProtocolViolation, ReasonCode
 
 if TYPE_CHECKING:
     from mqttbroker.broker.connection import Connection
@@ -14,6 +14,8 @@ __all__ = ["disconnect"]
 
 def disconnect(connection: Connection, packet: Disconnect, now: float) -> None:
     """Change the session's expiry if asked to, drop the will unless told otherwise, and close [MQTT-3.14.4-3]."""
+    if (PacketType.DISCONNECT, packet.reason_code) in SERVER_ONLY:
+        raise ProtocolViolation(f"DISCONNECT with reason 0x{packet.reason_code:02x} from a client")  # [MQTT-3.14.2-1]
     expiry = packet.properties.session_expiry_interval
     session = connection.session
     if expiry is not None and connection.core.is_connected(connection):

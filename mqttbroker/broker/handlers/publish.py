@@ -56,10 +56,9 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
         _acknowledge(connection, packet, ReasonCode.NOT_AUTHORIZED, f"may not publish to {topic}", False, now)
         return
     message = _message(connection, packet, route, now)
-    full = core.router.refused(route) if packet.qos else False
-    if full or (packet.retain and not core.retained.fits(message)):
-        what = "a subscriber's queue is full" if full else "too many retained messages"
-        core.log("warning", "message refused", **connection.who(), topic=topic, reason=what)
+    what = _no_room(connection, message, route)
+    if what:
+        connection.refused("publish", topic, what)
         _acknowledge(connection, packet, ReasonCode.QUOTA_EXCEEDED, what, False, now)
         return
     stored = core.publish(message, route, now)
@@ -160,10 +159,23 @@ def _message(connection: Connection, packet: Publish, route: Route, now: float) 
         packet.payload,
         packet.qos,
         packet.retain,
+        # [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-18] [MQTT-3.3.2-20]
         encode_property_list(properties, PropertyContext.PUBLISH),
         0.0 if expiry is None else now + expiry,
         connection.session.client_id,
     )
+
+
+def _no_room(connection: Connection, message: Message, route: Route) -> str:
+    """What has no room for the message; empty where there is room."""
+    core = connection.core
+    if message.qos and core.router.refused(message, route):
+        return "a subscriber's queue is full"
+    if message.retain and not core.retained.fits(message):
+        return "too many retained messages"
+    if not core.store.accepting and (message.retain or (message.qos and route.stores)):
+        return "the store is full"
+    return ""
 
 
 def _acknowledge(
@@ -179,13 +191,6 @@ def _acknowledge(
         reason = ReasonCode.SUCCESS
         if packet.qos == 2 and not stored and packet_id not in connection.session.incoming:
             connection.session.incoming.add(packet_id)
-    kind = PubAck if packet.qos == 1 else PubRec  # [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+    kind = PubAck if packet.qos == 1 else PubRec  # [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT-2.2.1-5] [MQTT-3.3.4-1]
     answer = kind(packet_id, reason, connection.reason(detail))
-    connection.answer(_fitting(connection, answer), stored, now)
-
-
-def _fitting(connection: Connection, answer: PubAck | PubRec) -> bytes:
-    data = encode(answer, connection.version)
-    if connection.client_maximum and len(data) > connection.client_maximum:
-        data = encode(type(answer)(answer.packet_id, answer.reason_code), connection.version)
-    return data
+    connection.answer(connection.fitting(answer), stored, now)

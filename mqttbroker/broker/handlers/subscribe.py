@@ -6,10 +6,11 @@ messages follow the SUBACK.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mqttbroker.protocol import (
-    NO_PROPERTIES,
+    ProtocolVersion,
     ProtocolViolation,
     ReasonCode,
     SubAck,
@@ -17,7 +18,6 @@ from mqttbroker.protocol import (
     SubscriptionRequest,
     UnsubAck,
     Unsubscribe,
-    encode,
 )
 from mqttbroker.sessions import Subscription
 from mqttbroker.topics import InvalidTopicFilter, check_topic_filter, is_wildcard, split_share
@@ -34,18 +34,21 @@ REFUSED = 0x80
 
 def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
     """Make or replace subscriptions, answer SUBACK [MQTT-3.8.4-1], and send retained messages."""
+    _check_not_empty(connection, [request.topic_filter for request in packet.subscriptions])
     core = connection.core
     session = connection.session
     identifiers = packet.properties.subscription_identifiers
     identifier = identifiers[0] if identifiers else 0
     codes: list[ReasonCode] = []
-    replay: list[Subscription] = []
+    replay: list[str] = []
     detail = ""
     for request in packet.subscriptions:
         code, why = _check(connection, request, identifier)
         codes.append(code)
         if code >= REFUSED:
             detail = detail or why
+            if code != ReasonCode.NOT_AUTHORIZED:
+                connection.refused("subscribe", request.topic_filter, why)
             continue
         subscription = Subscription(
             session,
@@ -63,28 +66,36 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
         if not shared and (
             request.retain_handling == RETAIN_ALWAYS or (request.retain_handling == RETAIN_IF_NEW and new)
         ):
-            replay.append(subscription)
+            replay.append(request.topic_filter)
 
     def acknowledged(error: Exception | None) -> None:
-        for subscription in replay:
-            core.replay_retained(connection, subscription)
+        # By filter, because a later filter of the packet may have replaced the subscription [MQTT-3.8.4-5].
+        for topic_filter in replay:
+            subscription = session.subscriptions.get(topic_filter)
+            if subscription is not None:
+                core.replay_retained(connection, subscription)
 
-    answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))
-    if connection.client_maximum and len(encode(answer, connection.version)) > connection.client_maximum:
-        answer = SubAck(packet.packet_id, tuple(codes), NO_PROPERTIES)
-    connection.answer(encode(answer, connection.version), session.persistent, now, acknowledged)
+    if connection.version == ProtocolVersion.V31:
+        # MQTT 3.1 cannot tell a client that a subscription was refused, and wants it acknowledged like any other.
+        asked = [ReasonCode(min(request.qos, core.limits.max_qos)) for request in packet.subscriptions]
+        codes = [own if code >= REFUSED else code for code, own in zip(codes, asked, strict=True)]
+    answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))  # [MQTT-2.2.1-6]
+    connection.answer(connection.fitting(answer), session.persistent, now, acknowledged)
 
 
 def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None:
     """Remove subscriptions and answer UNSUBACK [MQTT-3.10.4-4], whether there were any or not [MQTT-3.10.4-5]."""
+    _check_not_empty(connection, packet.topic_filters)
     core = connection.core
     session = connection.session
     codes: list[ReasonCode] = []
     for topic_filter in packet.topic_filters:
         try:
-            check_topic_filter(topic_filter)
-        except InvalidTopicFilter:
+            if topic_filter not in session.subscriptions:  # What was granted once is within the limits of that time.
+                check_topic_filter(topic_filter, core.limits.max_topic_levels, core.limits.max_topic_length)
+        except InvalidTopicFilter as error:
             codes.append(ReasonCode.TOPIC_FILTER_INVALID)
+            connection.refused("unsubscribe", topic_filter, str(error))
             continue
         if core.router.unsubscribe(session, topic_filter):
             codes.append(ReasonCode.SUCCESS)
@@ -92,8 +103,14 @@ def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None
                 core.store.delete_subscription(session.client_id, topic_filter)
         else:
             codes.append(ReasonCode.NO_SUBSCRIPTION_EXISTED)
-    answer = UnsubAck(packet.packet_id, tuple(codes) if connection.five else ())
-    connection.answer(encode(answer, connection.version), session.persistent, now)
+    answer = UnsubAck(packet.packet_id, tuple(codes) if connection.five else ())  # [MQTT-2.2.1-6]
+    connection.answer(connection.fitting(answer), session.persistent, now)
+
+
+def _check_not_empty(connection: Connection, topic_filters: Iterable[str]) -> None:
+    """An empty topic filter ends an MQTT 3 connection before anything is done; MQTT 5.0 has a reason code for it."""
+    if not connection.five and not all(topic_filters):
+        raise ProtocolViolation("empty topic filter")  # [3.1.1: MQTT-4.7.3-1]
 
 
 def _check(connection: Connection, request: SubscriptionRequest, identifier: int) -> tuple[ReasonCode, str]:
@@ -122,4 +139,4 @@ def _check(connection: Connection, request: SubscriptionRequest, identifier: int
     subscriptions = connection.session.subscriptions
     if whole not in subscriptions and len(subscriptions) >= limits.max_subscriptions:
         return ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_subscriptions} subscriptions"
-    return ReasonCode(min(request.qos, limits.max_qos)), ""  # [MQTT-3.8.4-7]
+    return ReasonCode(min(request.qos, limits.max_qos)), ""  # [MQTT-3.8.4-7] [MQTT-3.2.2-10]

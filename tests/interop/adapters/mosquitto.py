@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
 from typing import ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
@@ -34,10 +36,10 @@ class MosquittoAdapter(Adapter):
         super().__init__(endpoint, version, client_id)
         self._subscriber = require_tool("mosquitto_sub")
         self._publisher = require_tool("mosquitto_pub")
-        self._process: Process | None = None
+        self._process: _Terminal | None = None
         self._options: list[str] = []
         self._subscription: list[str] = []
-        self._lines: list[str] = []
+        self._early: deque[str] = deque()
 
     async def connect(
         self, *, persistent: bool = False, will: Message | None = None, topic_alias_maximum: int = 0
@@ -72,44 +74,55 @@ class MosquittoAdapter(Adapter):
         self._subscription = ["-U", old, "-t", new, "-q", str(qos)]
         return await self._start()
 
-    async def publish(self, message: Message) -> int | None: arguments = [*self._common(), "-t", message.topic,
-        "-q", str(message.qos)] arguments += ["-s" if message.payload else "-n"] arguments += ["-r"] *
-        message.retain for name, value in ( ("content-type", message.content_type), ("response-topic",
-        message.response_topic), ("correlation-data", message.correlation_data and
-        message.correlation_data.decode()), ("message-expiry-interval", message.message_expiry_interval),
-        ("payload-format-indicator", message.payload_format_indicator), ("topic-alias", message.topic_alias), ):
-        if value is not None: arguments += ["-D", "publish", name, str(value)] for name, text in
-        message.user_properties: arguments += ["-D", "publish", "user-property", name, text] process = await
-        asyncio.create_subprocess_exec(self._publisher, *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT) try:
-        async with asyncio.timeout(TIMEOUT): output, _ = await process.communicate(message.payload) finally:
-        await _end(process) assert process.returncode == 0 and b"failed" not in output, output.decode() return
-        None
+    async def publish(self, message: Message) -> int | None:
+        arguments = [*self._common(), "-t", message.topic, "-q", str(message.qos)]
+        arguments += ["-s" if message.payload else "-n"] + ["-r"] * message.retain
+        for name, value in (
+            ("content-type", message.content_type),
+            ("response-topic", message.response_topic),
+            ("correlation-data", message.correlation_data and message.correlation_data.decode()),
+            ("message-expiry-interval", message.message_expiry_interval),
+            ("payload-format-indicator", message.payload_format_indicator),
+        ):
+            if value is not None:
+                arguments += ["-D", "publish", name, str(value)]
+        for name, text in message.user_properties:
+            arguments += ["-D", "publish", "user-property", name, text]
+        process = await asyncio.create_subprocess_exec(
+            self._publisher, *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                output, _ = await process.communicate(message.payload)
+        finally:
+            await _end(process)
+        assert process.returncode == 0 and b"failed" not in output, output.decode()
+        return None
 
     async def next_message(self) -> Message:
-        while not (line := await self._next_line()).startswith(_MARK):
-            pass
-        fields = line.split("\t")
+        while not self._early:
+            if (line := await self._running.read_line()).startswith(_MARK):
+                self._early.append(line)
+        fields = self._early.popleft().split("\t")
         _, topic, qos, retain, payload = fields[:5]
         message = Message(topic, bytes.fromhex(payload), int(qos), retain == "1")
         return _with_properties(message, fields[5:]) if self.is_five else message
 
     async def disconnect(self) -> None:
         process, self._process = self._running, None
-        process.terminate()
-        async with asyncio.timeout(TIMEOUT):
-            await process.communicate()
+        await process.terminate()
 
     async def kill(self) -> None:
         process, self._process = self._running, None
-        await _end(process)
+        await process.kill()
 
     async def close(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            await _end(process)
+            await process.kill()
 
     @property
-    def _running(self) -> Process:
+    def _running(self) -> _Terminal:
         assert self._process is not None, "not connected"
         return self._process
 
@@ -119,27 +132,61 @@ class MosquittoAdapter(Adapter):
     async def _start(self) -> int:
         """Start mosquitto_sub, wait until it has subscribed and return what was granted."""
         arguments = [*self._common(), *self._options, *self._subscription]
-        self._process = await asyncio.create_subprocess_exec(
-            self._subscriber, *arguments, "-d", "-F", _FORMAT_5 if self.is_five else _FORMAT,
-            stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, limit=1 << 24,
-        )  # fmt: skip
-        held: list[str] = []
-        while not (line := await self._next_line()).startswith("Subscribed"):
-            held.append(line)
-        # What a resumed session is owed may come before the SUBACK.
-        self._lines = [line for line in held if line.startswith(_MARK)]
+        self._early.clear()
+        self._process = await _Terminal.run(
+            self._subscriber, *arguments, "-d", "-F", _FORMAT_5 if self.is_five else _FORMAT
+        )
+        while not (line := await self._process.read_line()).startswith("Subscribed"):
+            # What a resumed session is owed may come before the SUBACK.
+            if line.startswith(_MARK):
+                self._early.append(line)
         return int(line.rpartition(":")[2])
 
-    async def _next_line(self) -> str:
-        if self._lines and self._lines[0].startswith(_MARK) and self._process is not None:
-            return self._lines.pop(0)
-        stream = self._running.stdout
-        assert stream is not None
+
+class _Terminal:
+    """A process whose output goes to a pseudo-terminal, since into a pipe it would be written in blocks."""
+
+    def __init__(self, process: Process, reader: asyncio.StreamReader, transport: asyncio.ReadTransport) -> None:
+        self._process = process
+        self._reader = reader
+        self._transport = transport
+
+    @classmethod
+    async def run(cls, *command: str) -> _Terminal:
+        import tty  # Not everywhere.
+
+        ours, theirs = os.openpty()
+        try:
+            tty.setraw(theirs)
+            process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=theirs, stderr=theirs)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        reader = asyncio.StreamReader(limit=1 << 24)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", buffering=0)
+        )
+        return cls(process, reader, transport)
+
+    async def read_line(self) -> str:
         async with asyncio.timeout(TIMEOUT):
-            line = await stream.readline()
+            line = await self._reader.readline()
         if not line:
             raise AssertionError("mosquitto_sub has ended")
         return line.decode().rstrip("\n")
+
+    async def terminate(self) -> None:
+        """Let the process say DISCONNECT, and wait for its end."""
+        self._process.terminate()
+        async with asyncio.timeout(TIMEOUT):
+            await self._process.wait()
+        self._transport.close()
+
+    async def kill(self) -> None:
+        await _end(self._process)
+        self._transport.close()
 
 
 def _with_properties(message: Message, fields: list[str]) -> Message:
@@ -170,4 +217,4 @@ async def _end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     async with asyncio.timeout(TIMEOUT):
-        await process.communicate()
+        await process.wait()

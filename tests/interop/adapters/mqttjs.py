@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
-from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Feature, Message
+from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Message
 from tests.support.tools import require_tool
 
 __all__ = ["MqttJsAdapter"]
@@ -151,7 +151,7 @@ def _properties(message: Message) -> dict[str, Any]:
         "correlationData": message.correlation_data and message.correlation_data.hex(),
         "messageExpiryInterval": message.message_expiry_interval,
         "payloadFormatIndicator": None if message.payload_format_indicator is None else True,
-        "userProperties": dict(message.user_properties) or None,
+        "userProperties": _grouped(message.user_properties) or None,
         "topicAlias": message.topic_alias,
     }
     return {name: value for name, value in named.items() if value is not None}
@@ -177,7 +177,17 @@ def _message(said: dict[str, Any]) -> Message:
     )
 
 
+def _grouped(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in pairs:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
 def _flat(pairs: dict[str, Any]) -> list[tuple[str, str]]:
     """The library makes one key with a list of values out of a name that comes twice."""
-    return [(name, value) for name, values in pairs.items() for value in ([values] if isinstance(values, str)
-    else values)]
+    return [
+        (name, value)
+        for name, values in pairs.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from paho.mqtt.client import (
     MQTT_CLEAN_START_FIRST_ONLY,
-    Client,
     CleanStartOption,
+    Client,
     ConnectFlags,
     DisconnectFlags,
     MQTTMessage,

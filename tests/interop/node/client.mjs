@@ -1,14 +1,16 @@
 // The npm client `mqtt`, driven by JSON lines: a command on standard input, an answer or an event on standard output.
 //
 // Commands: {id, command, ...}; answers: {id, result} or {id, error}; events: {event: "message" | "disconnect" | "close", ...}.
-// Binary values are hexadecimal. The library is found through NODE_MODULES, since it is installed in a cache and not beside this file.
+// Binary values are hexadecimal. The library is found through NODE_MODULES, since it is installed in a cache and not
+// beside this file.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const mqtt = createRequire(process.env.NODE_MODULES + "/")("mqtt");
+const mqtt = createRequire(process.env.NODE_MODULES + "/.")("mqtt");
 
 let client = null;
+let lastReason = null;
 
 const write = (object) => process.stdout.write(JSON.stringify(object) + "\n");
 const unhex = (text) => Buffer.from(text, "hex");
@@ -45,6 +47,9 @@ const commands = {
           properties: incoming(packet.properties),
         }),
       );
+      client.on("packetreceive", (packet) => {
+        if (packet.cmd === "puback" || packet.cmd === "pubrec") lastReason = packet.reasonCode ?? null;
+      });
       client.on("disconnect", (packet) => write({ event: "disconnect", reasonCode: packet.reasonCode }));
       client.on("close", () => write({ event: "close" }));
     });
@@ -62,8 +67,8 @@ const commands = {
 
   async publish({ topic, payload, options }) {
     options.properties = outgoing(options.properties);
-    const packet = await client.publishAsync(topic, unhex(payload), options);
-    return { reasonCode: packet?.reasonCode ?? null };
+    await client.publishAsync(topic, unhex(payload), options);
+    return { reasonCode: lastReason };
   },
 
   async disconnect() {

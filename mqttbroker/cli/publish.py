@@ -1,0 +1,168 @@
+"""``mqttbroker pub``: send a message, or one for each line of standard input. Options follow ``mosquitto_pub``."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from mqttbroker.cli.client import Client, open_client
+from mqttbroker.cli.failure import fail
+from mqttbroker.cli.options import (
+    CleanSessionOption,
+    ClientIdOption,
+    ConnectionOptions,
+    ExpiryOption,
+    HostOption,
+    KeepAliveOption,
+    PasswordOption,
+    PortOption,
+    PropertyOption,
+    QosOption,
+    UserOption,
+    VersionOption,
+    WillPayloadOption,
+    WillQosOption,
+    WillRetainOption,
+    WillTopicOption,
+    check_name,
+    run,
+    wrong,
+)
+from mqttbroker.protocol import Connect, InvalidPacket, Publish, encode
+
+__all__ = ["pub"]
+
+LINES_AHEAD: Final = 256
+"""Lines that are read from standard input before the first of them is sent."""
+SENT_AHEAD: Final = 64
+"""Messages that may wait for their acknowledgement while lines are read."""
+
+
+def pub(
+    topic: Annotated[str, typer.Option("--topic", "-t", help="Topic name.")],
+    message: Annotated[str | None, typer.Option("--message", "-m", help="The payload.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Send this file's contents.")] = None,
+    null: Annotated[bool, typer.Option("--null-message", "-n", help="Send an empty payload.")] = False,
+    lines: Annotated[bool, typer.Option("--stdin-line", "-l", help="Send each line of standard input.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin-file", "-s", help="Send all of standard input as one.")] = False,
+    host: HostOption = "localhost",
+    port: PortOption = 1883,
+    qos: QosOption = 0,
+    retain: Annotated[bool, typer.Option("--retain", "-r", help="Let the message be retained.")] = False,
+    username: UserOption = None,
+    password: PasswordOption = None,
+    client_id: ClientIdOption = None,
+    version: VersionOption = "5",
+    keep_alive: KeepAliveOption = 60,
+    disable_clean_session: CleanSessionOption = False,
+    session_expiry: ExpiryOption = None,
+    properties: PropertyOption = None,
+    will_topic: WillTopicOption = None,
+    will_payload: WillPayloadOption = "",
+    will_qos: WillQosOption = 0,
+    will_retain: WillRetainOption = False,
+) -> None:
+    """Publish a message: one of -m, -f, -n, -l and -s says which. Help is --help, since -h is the host."""
+    options = ConnectionOptions(
+        host,
+        port,
+        username,
+        password,
+        client_id,
+        version,
+        keep_alive,
+        disable_clean_session,
+        session_expiry,
+        properties or (),
+        will_topic,
+        will_payload,
+        will_qos,
+        will_retain,
+    )
+    connect, by_packet = options.read()
+    if sum((message is not None, file is not None, null, lines, stdin)) != 1:
+        wrong("expected one of -m, -f, -n, -l and -s", "-m")
+    payload = _payload(message, file, stdin)
+    packet = Publish(
+        check_name(topic, "-t"), payload, qos, retain, packet_id=1 if qos else None, properties=by_packet["publish"]
+    )
+    try:
+        encode(packet, connect.version)
+    except InvalidPacket as error:
+        wrong(str(error), "-t, -m or -D")
+    run(_publish_lines(host, port, connect, packet) if lines else _publish(host, port, connect, packet))
+
+
+def _payload(message: str | None, file: Path | None, stdin: bool) -> bytes:
+    if message is not None:
+        # What the shell passed on that is no UTF-8 goes out as it came.
+        return message.encode("utf-8", "surrogateescape")
+    if file is not None:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            fail(f"{file}: cannot be read: {error.strerror}")
+    return sys.stdin.buffer.read() if stdin else b""
+
+
+async def _publish(host: str, port: int, connect: Connect, packet: Publish) -> None:
+    async with open_client(host, port, connect) as client:
+        await client.publish(packet)
+
+
+async def _publish_lines(host: str, port: int, connect: Connect, packet: Publish) -> None:
+    async with open_client(host, port, connect) as client, aclosing(_lines(client)) as lines:
+        waiting: set[asyncio.Task[None]] = set()
+        async for line in lines:
+            message = Publish(packet.topic, line, packet.qos, packet.retain, properties=packet.properties)
+            if not packet.qos:
+                await client.publish(message)
+                continue
+            # One after the other is sent; their acknowledgements may come later.
+            waiting.add(asyncio.create_task(client.publish(message)))
+            if len(waiting) >= SENT_AHEAD:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        for task in waiting:
+            await task
+
+
+async def _lines(client: Client) -> AsyncGenerator[bytes, None]:
+    """Yield the lines of standard input. A thread reads them, since a terminal or a pipe can be waited for no other
+    way on all systems; it is a daemon, so that it cannot keep a finished process alive.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: queue.Queue[bytes | None] = queue.Queue(LINES_AHEAD)
+    arrived = asyncio.Event()
+
+    def hand_over(line: bytes | None) -> None:
+        waiting.put(line)
+        with suppress(RuntimeError):  # The loop has ended: nobody wants more lines.
+            loop.call_soon_threadsafe(arrived.set)
+
+    def read() -> None:
+        with suppress(ValueError):  # Standard input was closed.
+            for line in sys.stdin.buffer:
+                hand_over(line.rstrip(b"\r\n"))
+        hand_over(None)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    while True:
+        arrived.clear()
+        try:
+            line = waiting.get_nowait()
+        except queue.Empty:
+            await client.unless_lost(arrived.wait())
+            continue
+        if line is None:
+            return
+        yield line

@@ -1,0 +1,1 @@
+"""Tests of ``mqttbroker.broker``: no sockets, no sleeping, time is an argument."""

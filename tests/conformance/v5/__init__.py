@@ -1,0 +1,1 @@
+"""The statements of MQTT 5.0, a file for each chapter."""

@@ -1,0 +1,231 @@
+"""Clients that misbehave, and what the broker may do about it: an answer with a reason, the end, one line of the log."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from mqttbroker.broker import Accepted, Credentials, Refused, VerdictCallback
+from mqttbroker.protocol import (
+    ConnAck,
+    Disconnect,
+    Packet,
+    Properties,
+    ProtocolVersion,
+    ReasonCode,
+    SubAck,
+    Will,
+)
+from mqttbroker.server import Broker
+from mqttbroker.testing.running import RunningBroker
+from tests.support.raw import RawClient
+
+__all__ = [
+    "MALFORMED",
+    "MALFORMED_OR_VIOLATION",
+    "PASSWORD",
+    "SECRET",
+    "V5",
+    "V31",
+    "V311",
+    "VIOLATION",
+    "Attack",
+    "Census",
+    "Doorkeeper",
+    "Growth",
+    "Line",
+    "census",
+    "ended",
+    "growth",
+    "subscribed",
+]
+
+V31 = ProtocolVersion.V31
+V311 = ProtocolVersion.V311
+V5 = ProtocolVersion.V5
+MALFORMED = ReasonCode.MALFORMED_PACKET
+VIOLATION = ReasonCode.PROTOCOL_ERROR
+MALFORMED_OR_VIOLATION = (MALFORMED, VIOLATION)
+
+SECRET = b"never-to-be-logged"
+"""Put into payloads, so that a log line that shows one is found."""
+PASSWORD = b"right:" + SECRET
+
+Line = tuple[str, str, dict[str, object]]
+"""Level, event and details of a line of the log."""
+
+
+class Doorkeeper:
+    """An authenticator that accepts any user name with :data:`PASSWORD`, and clients without one."""
+
+    def authenticate(self, credentials: Credentials, done: VerdictCallback) -> None:
+        """Look at the password, and at nothing else."""
+        if credentials.username is None or credentials.password == PASSWORD:
+            done(Accepted(credentials.username))
+        else:
+            done(Refused(ReasonCode.BAD_USER_NAME_OR_PASSWORD, "wrong password"))
+
+
+class Attack:
+    """The attacker's side of one test."""
+
+    def __init__(self, broker: RunningBroker) -> None:
+        self.broker: RunningBroker = broker
+
+    @asynccontextmanager
+    async def open(self, version: ProtocolVersion = V5) -> AsyncIterator[RawClient]:
+        """A network connection on which nothing was sent."""
+        async with RawClient(self.broker.host, self.broker.port, version=version) as client:
+            yield client
+
+    @asynccontextmanager
+    async def connected(
+        self,
+        version: ProtocolVersion = V5,
+        client_id: str | None = None,
+        *,
+        clean_start: bool = True,
+        keep_alive: int = 0,
+        will: Will | None = None,
+        properties: Properties | None = None,
+    ) -> AsyncIterator[RawClient]:
+        """A client that was accepted, as user ``mallory`` with the right password."""
+        async with self.open(version) as client:
+            connack = await client.connect(
+                client_id,
+                clean_start=clean_start,
+                keep_alive=keep_alive,
+                username="mallory",
+                password=PASSWORD,
+                will=will,
+                properties=properties or Properties(),
+            )
+            assert connack.reason_code == ReasonCode.SUCCESS
+            yield client
+
+    async def rejected(self, client: RawClient, data: bytes, *reasons: ReasonCode) -> None:
+        """These bytes end the connection for one of these reasons, and one line of the log says so."""
+        client.send_bytes(data)
+        await ended(client, *reasons)
+        self.failure(client, *reasons)
+
+    def lines(self, client: RawClient) -> list[Line]:
+        """What the log has about this connection, other than that it came."""
+        port = f":{client.local_port}"
+        return [
+            line for line in self.broker.logged if str(line[2].get("address")).endswith(port) and line[1] != "connected"
+        ]
+
+    def line(self, client: RawClient, level: str, event: str) -> dict[str, object]:
+        """The details of the one and only line about this connection."""
+        lines = self.lines(client)
+        assert [line[:2] for line in lines] == [(level, event)], lines
+        return lines[0][2]
+
+    def failure(self, client: RawClient, *reasons: ReasonCode) -> None:
+        """The one line about this connection says whose it was, what went wrong, and with which code."""
+        details = self.line(client, "warning", "connection failed")
+        assert details["detail"]
+        assert not reasons or details["code"] in [f"0x{reason:02x}" for reason in reasons], details
+
+    def refusal(self, client: RawClient, action: str) -> None:
+        """The one line about this connection says what was refused and why."""
+        details = self.line(client, "warning", "refused")
+        assert details["action"] == action
+        assert details["rule"] and details["topic"] is not None
+        assert len(repr(details)) < 1_000
+
+
+async def ended(client: RawClient, *reasons: ReasonCode) -> list[Packet]:
+    """The broker has closed the connection; what it sent before is at most one CONNACK or DISCONNECT that says why.
+
+    A client of MQTT 5.0 that was connected must be told.
+    """
+    packets = await client.expect_closed()
+    told = [packet.reason_code for packet in packets if isinstance(packet, ConnAck | Disconnect)]
+    assert len(told) == len(packets) <= 1, packets
+    if reasons and client.version == V5:
+        assert told == [] or told[0] in reasons, packets
+        assert told or not client.client_id, "no reason given"
+    return packets
+
+
+async def subscribed(client: RawClient, topic_filter: str) -> ReasonCode:
+    """Subscribe, and return what the SUBACK has for the filter."""
+    suback: SubAck = await client.subscribe(topic_filter, qos=2)
+    (code,) = suback.reason_codes
+    return code
+
+
+@dataclass(frozen=True)
+class Census:
+    """How much of everything the broker holds."""
+
+    connections: int
+    addresses: int
+    sessions: int
+    online: int
+    subscriptions: int
+    retained: int
+    deadlines: int
+    carriers: int
+
+
+def census(broker: RunningBroker) -> Census:
+    """Count, in the broker's thread."""
+
+    def count(running: Broker) -> Census:
+        core = running.core
+        assert running._host is not None
+        return Census(
+            len(core.connections),
+            sum(core.addresses.values()),
+            len(core.registry.sessions),
+            len(core.registry.online),
+            len(core.router),
+            len(core.retained),
+            len(core.wheel),
+            running._host.open_carriers,
+        )
+
+    return broker.call(count)
+
+
+@dataclass
+class Growth:
+    """What a stretch of a test has added to the process; set when it is over."""
+
+    objects: int = 0
+    size: int = 0
+    """Bytes held at its end and not at its start."""
+    peak: int = 0
+    """Bytes held at some moment in it and not at its start."""
+
+
+@contextmanager
+def growth(broker: RunningBroker, sizes: bool = True) -> Iterator[Growth]:
+    """Measure what this stretch leaves behind. The log that the fixture keeps is not a part of it: it is emptied.
+
+    Without ``sizes`` only objects are counted, which costs nothing while the broker works.
+    """
+    found = Growth()
+    broker.logged.clear()
+    started = sizes and not tracemalloc.is_tracing()
+    if started:
+        tracemalloc.start()
+    try:
+        gc.collect()
+        objects, size = len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        yield found
+        found.peak = tracemalloc.get_traced_memory()[1] - size
+        broker.logged.clear()
+        gc.collect()
+        found.size = tracemalloc.get_traced_memory()[0] - size
+        found.objects = len(gc.get_objects()) - objects
+    finally:
+        if started:
+            tracemalloc.stop()
