@@ -98,6 +98,8 @@ class SessionMachine(RuleBasedStateMachine):
             if each.here:
                 continue
             if each.released:
+                if self.quota <= 0 and each.packet_id not in self.session.inflight:
+                    return  # PUBREL waits for no quota, but what the store still has is not read for its sake alone.
                 self.expected.append(PubRel(each.packet_id))
                 each.here = True
             elif self.quota <= 0:

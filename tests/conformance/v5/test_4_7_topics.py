@@ -183,9 +183,10 @@ async def test_the_longest_name_and_filter(connect: Connector, mqtt_broker_facto
     for topic in ("x" * 65_535, "/" * 65_534, "\u00e9" * 32_767 + "x", "a/" * 32_767 + "b"):
         await client.subscribe(topic, qos=1)
         await publisher.publish(topic, b"x", qos=1, retain=True)
-        for _ in range(2):
-            assert (await client.expect_publish()).topic == topic
-            assert (await client.subscribe("#", qos=1)).reason_codes == (1,)
+        assert (await client.expect_publish()).topic == topic
+        assert (await client.subscribe("#", qos=1)).reason_codes == (1,)
+        retained = await client.expect_publish()
+        assert (retained.topic, retained.retain) == (topic, True)
         await client.unsubscribe(topic, "#")
         await client.expect_silence()
         await publisher.publish(topic, b"", retain=True)
@@ -208,8 +209,9 @@ async def test_names_and_filters_longer_than_the_broker_takes(connect: Connector
 @pytest.mark.normative("MQTT-4.7.3-4")
 async def test_topics_are_compared_character_by_character(connect: Connector) -> None:
     names = [
-        "\u00e9", "e\u0301", "\u212b", "\u00c5", "A\u030a", "a", "A", "\uff41", " a", "a ", "a\u200b", "\ufeffa", "ﬁ", "fi",
-        "ß", "ss", "\U0001f600", "\ud7ff", "\ufffd", "\ufffe", "\u0001", "a%2Fb", "a\\b", "a.b", "*", "?", "[a]",
+        "\u00e9", "e\u0301", "\u212b", "\u00c5", "A\u030a", "a", "A", "\uff41", " a", "a ", "a\u200b", "\ufeffa",
+        "\ufb01", "fi", "\u00df", "ss", "\U0001f600", "\ud7ff", "\ufffd", "\ufffe", "\u0001",
+        "a%2Fb", "a\\b", "a.b", "*", "?", "[a]",
     ]  # fmt: skip
     client = await connect()
     for number, name in enumerate(names):
