@@ -17,9 +17,9 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.datastructures import MultipleValuesError
-from websockets.frames import OP_BINARY, OP_CLOSE, OP_CONT, OP_TEXT, CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -110,16 +110,16 @@ class WebSocketProtocol(StreamProtocol):
         return None
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode in (OP_BINARY, OP_CONT):
+        if frame.opcode in (Opcode.BINARY, Opcode.CONT):
             self._fragments = 0 if frame.fin else self._fragments + 1
             if self._fragments > MAX_FRAGMENTS:
                 self._fail(CloseCode.POLICY_VIOLATION, "too many fragments")
             elif self.connection is not None:
                 self.connection.feed(bytes(frame.data), self.host.clock())
                 self._widen()
-        elif frame.opcode == OP_TEXT:
+        elif frame.opcode == Opcode.TEXT:
             self._fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")  # [MQTT-6.0.0-1]
-        elif frame.opcode == OP_CLOSE:
+        elif frame.opcode == Opcode.CLOSE:
             self._lost("WebSocket closed by the client")
 
     def _widen(self) -> None:
@@ -156,13 +156,13 @@ class WebSocketProtocol(StreamProtocol):
 
     def send(self, data: bytes) -> None:
         """Write packets, all in one frame."""
-        if self._websocket.state is OPEN:
+        if self._websocket.state is State.OPEN:
             self._websocket.send_binary(data)
             self._transmit()
 
     def close(self) -> None:
         """Say good-bye, then close."""
-        if self._websocket.state is OPEN:
+        if self._websocket.state is State.OPEN:
             self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
             self._transmit()
         super().close()
