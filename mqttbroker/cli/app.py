@@ -11,6 +11,7 @@ from mqttbroker.cli.passwd import passwd
 from mqttbroker.cli.properties import PropertyCommand
 from mqttbroker.cli.publish import pub
 from mqttbroker.cli.serve import check_config, serve
+from mqttbroker.cli.store import store
 from mqttbroker.cli.subscribe import sub
 
 __all__ = ["app"]
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command("check-config")(check_config)
 app.command()(passwd)
+app.add_typer(store, name="store")
 app.command(cls=PropertyCommand)(pub)
 app.command(cls=PropertyCommand)(sub)
 

@@ -17,7 +17,17 @@ import lmdb
 
 from mqttbroker.storage.store import StoreError
 
-__all__ = ["DATABASES", "SCHEMA", "Databases", "Durability", "Environment", "fetch", "open_environment", "rows"]
+__all__ = [
+    "DATABASES",
+    "SCHEMA",
+    "Databases",
+    "Durability",
+    "Environment",
+    "fetch",
+    "lock_directory",
+    "open_environment",
+    "rows",
+]
 
 Durability = Literal["fsync", "os"]
 """``fsync``: a commit is on disk. ``os``: a commit is with the operating system, and survives a crash of the process
@@ -108,7 +118,7 @@ def open_environment(path: Path, durability: Durability = "fsync", create: bool 
         if create:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
-        lock = _lock(path)
+        lock = lock_directory(path)
     except OSError as error:
         raise StoreError(f"data directory {path}: {error.strerror or error}") from error
     try:
@@ -156,8 +166,8 @@ def _size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _lock(path: Path) -> IO[bytes]:
-    """Keep other brokers out for as long as the file is open."""
+def lock_directory(path: Path) -> IO[bytes]:
+    """Keep brokers out for as long as the file is open. Raises :class:`StoreError` where there is one."""
     descriptor = os.open(path / "broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
     lock = os.fdopen(descriptor, "r+b")
     try:

@@ -43,8 +43,8 @@ CONGESTED = 67_108_864
 class LmdbStore:
     """See :class:`mqttbroker.storage.store.Store` for the verbs.
 
-    ``soon`` is called in the broker's thread only, ``post`` in the writer's. ``on_failure`` is told the error after which
-    nothing more can be stored.
+    ``soon`` is called in the broker's thread only, ``post`` in the writer's. ``on_failure`` is told the error after
+    which nothing more can be stored.
     """
 
     def __init__(
