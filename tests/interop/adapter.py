@@ -34,6 +34,8 @@ class Feature(Enum):
     """Connects without subscribing."""
     PUBLISH_WHILE_CONNECTED = auto()
     """Publishes on the same connection that receives."""
+    NORMAL_DISCONNECT = auto()
+    """Says a DISCONNECT that removes the will."""
     NO_LOCAL = auto()
     TOPIC_ALIAS = auto()
     """Can send a PUBLISH with a topic alias instead of a topic name."""

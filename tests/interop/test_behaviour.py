@@ -129,7 +129,7 @@ class TestWill:
         received = await peer.expect_publish()
         assert (received.payload, received.retain) == (b"lost", True)
 
-    @clients()
+    @clients(Feature.NORMAL_DISCONNECT)
     async def test_disconnect_removes_the_will(self, client: Adapter, peer: RawClient) -> None:
         await peer.subscribe("will", qos=1)
         await client.connect(will=Message("will", b"first", 1))

@@ -235,6 +235,20 @@ class RawClient:
         del self._buffer[:count]
         return taken
 
+    async def receive_some(self, timeout: float | None = None) -> bytes:
+        """Return whatever bytes come next as they are; ``b""`` at the end. Raises :class:`TimeoutError`."""
+        if self._streams is None or self._inbox:
+            raise RuntimeError(f"not open, or packets were not taken: {self._waiting()!r}")
+        if self._buffer:
+            taken = bytes(self._buffer)
+            self._buffer.clear()
+            return taken
+        async with self._limit(timeout, "more bytes"):
+            try:
+                return await self._streams[0].read(_CHUNK)
+            except ConnectionError:
+                return b""
+
     async def expect_closed(self, timeout: float | None = None) -> list[Packet]:
         """Wait for the end of the connection and return the packets that came before it.
 

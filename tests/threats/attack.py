@@ -1,7 +1,8 @@
-"""Clients that misbehave, and what the broker may do about it: an answer with a reason, the end, one line of the log."""
+"""Clients that misbehave, and what the broker may do about it: give a reason, end it, and log one line."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -74,11 +75,15 @@ class Attack:
 
     def __init__(self, broker: RunningBroker) -> None:
         self.broker: RunningBroker = broker
+        self._before: dict[RawClient, Line | None] = {}
+        """The last line of the log as a client came: ports are used again, so what is older is not about it."""
 
     @asynccontextmanager
     async def open(self, version: ProtocolVersion = V5) -> AsyncIterator[RawClient]:
         """A network connection on which nothing was sent."""
-        async with RawClient(self.broker.host, self.broker.port, version=version) as client:
+        client = RawClient(self.broker.host, self.broker.port, version=version)
+        self._before[client] = self.broker.logged[-1] if self.broker.logged else None
+        async with client:
             yield client
 
     @asynccontextmanager
@@ -106,6 +111,18 @@ class Attack:
             assert connack.reason_code == ReasonCode.SUCCESS
             yield client
 
+    async def accepted(self, *clients: RawClient) -> None:
+        """Wait until the broker knows of these network connections: the operating system completes them earlier."""
+        ports = {f":{client.local_port}" for client in clients}
+
+        def known(running: Broker) -> bool:
+            addresses = [connection.identity.address for connection in running.core.connections]
+            return ports <= {f":{address.rpartition(':')[2]}" for address in addresses}
+
+        async with asyncio.timeout(5):
+            while not self.broker.call(known):
+                await asyncio.sleep(0)
+
     async def rejected(self, client: RawClient, data: bytes, *reasons: ReasonCode) -> None:
         """These bytes end the connection for one of these reasons, and one line of the log says so."""
         client.send_bytes(data)
@@ -115,9 +132,13 @@ class Attack:
     def lines(self, client: RawClient) -> list[Line]:
         """What the log has about this connection, other than that it came."""
         port = f":{client.local_port}"
-        return [
-            line for line in self.broker.logged if str(line[2].get("address")).endswith(port) and line[1] != "connected"
-        ]
+        lines: list[Line] = []
+        for line in reversed(self.broker.logged):
+            if line is self._before.get(client):
+                break
+            if str(line[2].get("address")).endswith(port) and line[1] != "connected":
+                lines.insert(0, line)
+        return lines
 
     def line(self, client: RawClient, level: str, event: str) -> dict[str, object]:
         """The details of the one and only line about this connection."""

@@ -89,7 +89,7 @@ class Harness:
 
 def calls(packets: Iterable[Packet], version: ProtocolVersion = ProtocolVersion.V5, **limits: int) -> int:
     """How many functions are called while these packets are handled; the first opens the connection."""
-    return calls_while_feeding([encode(packet, version) for packet in packets], **limits)
+    return calls_while_feeding([encode(packet, version) for packet in packets], True, **limits)
 
 
 def calls_while_feeding(pieces: Iterable[bytes], alive: bool = True, **limits: int) -> int:

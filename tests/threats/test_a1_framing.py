@@ -86,6 +86,7 @@ class TestLengthsBeforeConnect:
             for client in clients:
                 await client.open()
                 client.send_bytes(b"\x10" + varint(262_000) + prefixed(b"MQTT"))
+            await attack.accepted(*clients)
             broker.advance(8)
             broker.advance(8)
             for client in clients:

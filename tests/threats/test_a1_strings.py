@@ -17,7 +17,9 @@ AFTER_CONNECT = {
     "topic name at QoS 1": lambda bad, none: packet(0x32, bad + b"\x00\x01" + none + SECRET),
     "retained topic name": lambda bad, none: packet(0x35, bad + b"\x00\x01" + none + SECRET),
     "topic filter": lambda bad, none: packet(0x82, b"\x00\x01" + none + bad + b"\x00"),
-    "second topic filter": lambda bad, none: packet(0x82, b"\x00\x01" + none + prefixed(b"a") + b"\x00" + bad + b"\x00"),
+    "second topic filter": lambda bad, none: packet(
+        0x82, b"\x00\x01" + none + prefixed(b"a") + b"\x00" + bad + b"\x00"
+    ),
     "filter of UNSUBSCRIBE": lambda bad, none: packet(0xA2, b"\x00\x01" + none + bad),
 }
 """By what the bad string is: it is given with its length, and with the empty property list where the version has it."""
@@ -87,10 +89,8 @@ async def test_cve_2017_7653_mosquitto_string_that_is_not_utf_8(
     """Mosquitto up to 1.4.15 forwarded topics that are not UTF-8, and strict subscribers ended their connections."""
     none = b"\x00" if version == V5 else b""
     for bad in map(prefixed, BAD.values()):
-        if place in AFTER_CONNECT:
-            data = AFTER_CONNECT[place](bad, none)
-        else:
-            data = IN_CONNECT[place](bad, none, version)
+        later = place in AFTER_CONNECT
+        data = AFTER_CONNECT[place](bad, none) if later else IN_CONNECT[place](bad, none, version)
         await _refused(attack, version, data)
     await overhearing.expect_silence()
     await overhearing.unsubscribe("#")

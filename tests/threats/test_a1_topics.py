@@ -7,6 +7,7 @@ import pytest
 from mqttbroker.protocol import (
     Connect,
     Disconnect,
+    Packet,
     PingReq,
     PingResp,
     ProtocolVersion,
@@ -113,9 +114,11 @@ class TestDeepTopics:
         async with attack.connected(client_id="keeper") as client:
             with growth(broker) as found:
                 codes = await self.keep(client, "", middle)
-            assert codes == [(ReasonCode.SUCCESS, ReasonCode.NO_MATCHING_SUBSCRIBERS)] * 100 + [
-                (ReasonCode.QUOTA_EXCEEDED, ReasonCode.QUOTA_EXCEEDED)
-            ] * 200
+            assert (
+                codes
+                == [(ReasonCode.SUCCESS, ReasonCode.NO_MATCHING_SUBSCRIBERS)] * 100
+                + [(ReasonCode.QUOTA_EXCEEDED, ReasonCode.QUOTA_EXCEEDED)] * 200
+            )
             assert found.size < 300 * 20_000
             with growth(broker) as found:
                 codes = await self.keep(client, "more", middle)
@@ -125,7 +128,6 @@ class TestDeepTopics:
             assert len(attack.lines(client)) <= 50, "a client that goes on and on is not logged for ever"
             await client.disconnect()
         assert broker.call(lambda running: len(running.core.router)) == 1
-
 
     async def keep(self, client: RawClient, prefix: str, middle: str) -> list[tuple[ReasonCode, ReasonCode]]:
         """Subscribe to 300 deep topics and retain messages on 300 more; what the broker answers to each pair."""
@@ -204,14 +206,14 @@ class TestFilters:
 
         def work(levels: int) -> int:
             topic = "/".join("a" * levels)
-            five = [
+            packets: list[Packet] = [
                 Connect("c"),
                 Subscribe(1, (SubscriptionRequest("+a" * levels), SubscriptionRequest("+/" * levels + "b"))),
                 Subscribe(2, (SubscriptionRequest("a/" * levels + "#"), SubscriptionRequest("a/+/" * (levels // 2)))),
                 Publish(topic, SECRET),
                 Publish(f"{topic}/c", SECRET),
             ]
-            return calls(five, max_topic_levels=65_535, max_topic_length=65_535)
+            return calls(packets, max_topic_levels=65_535, max_topic_length=65_535)
 
         assert work(8_000) < 2.2 * work(4_000)
 

@@ -54,11 +54,14 @@ class Doorkeeper:
 
 
 class Secrets:
-    """An authoriser that keeps topics whose first level is ``secret`` from everybody."""
+    """An authoriser that lets nobody publish to topics whose first level is ``secret``, or subscribe to them.
+
+    Whoever is subscribed by a wildcard may be sent them, so that a message which was let through is heard.
+    """
 
     def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
         """Refuse what begins with ``secret``."""
-        return Decision(topic.split("/")[0] != "secret", "secret")
+        return Decision(action == "receive" or topic.split("/")[0] != "secret", "secret")
 
 
 @pytest.fixture

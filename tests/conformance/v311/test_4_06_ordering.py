@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mqttbroker.protocol import PubAck, PubComp, Publish, PubRec, PubRel
+from mqttbroker.protocol import ConnAck, PubAck, PubComp, Publish, PubRec, PubRel
 from mqttbroker.testing.running import RunningBroker
-from tests.conformance.conftest import Connector
-from tests.conformance.v311.handmade import packet, publish_packet, u16
+from tests.conformance.conftest import Connector, Opener
+from tests.conformance.v311.handmade import connect_packet, field, packet, publish_packet, u16
 from tests.support.raw import RawClient
 
 COUNT = 300
@@ -155,3 +155,25 @@ async def test_retained_then_live_messages_of_a_topic_stay_in_order(connect: Con
     await publisher.drain()
     messages = [packet for packet in await client.drain() if isinstance(packet, Publish)]
     assert [int(message.payload) for message in messages] == [0, *range(COUNT)]
+
+
+@pytest.mark.normative("MQTT-4.6.0-6", "MQTT-3.1.2-5")
+@pytest.mark.parametrize(
+    "broker", [{"max_outbound_buffer": 4_096, "max_inflight": 65_535}], indirect=True, ids=["small turns"]
+)
+async def test_messages_that_arrive_while_a_long_queue_is_sent_come_behind_it(
+    connect: Connector, open_client: Opener, broker: RunningBroker
+) -> None:
+    old, new = await connect("c", clean_start=False), await connect()
+    await old.subscribe("a", qos=1)
+    await old.disconnect()
+    for number in range(600):
+        new.send(Publish("a", b"%d " % number + bytes(400), qos=1, packet_id=number + 1))
+    await new.drain()
+    client = await open_client()
+    client.send_bytes(connect_packet(field("c"), flags=0x00))
+    for number in range(600, 700):
+        await new.publish("a", b"%d" % number, qos=1)  # Each takes a turn of the broker.
+    await client.expect(ConnAck)
+    messages = await take(client, 700)
+    assert [int(message.payload.split(b" ")[0]) for message in messages] == list(range(700))

@@ -19,7 +19,9 @@ class AmqttAdapter(Adapter):
 
     name = "amqtt"
     versions = (ProtocolVersion.V311,)
-    features = frozenset({Feature.UNSUBSCRIBE, Feature.CONNECT_ALONE, Feature.PUBLISH_WHILE_CONNECTED})
+    features = frozenset(
+        {Feature.UNSUBSCRIBE, Feature.CONNECT_ALONE, Feature.PUBLISH_WHILE_CONNECTED, Feature.NORMAL_DISCONNECT}
+    )
 
     _client: Any = None
 

@@ -53,7 +53,7 @@ class MosquittoAdapter(Adapter):
         if will is not None:
             self._options += ["--will-topic", will.topic, "--will-payload", will.payload.decode()]
             self._options += ["--will-qos", str(will.qos)] + ["--will-retain"] * will.retain
-        if self._subscription:
+        if self._subscription and persistent:
             await self._start()
         return None
 
@@ -70,7 +70,6 @@ class MosquittoAdapter(Adapter):
 
     async def unsubscribe_and_subscribe(self, old: str, new: str, qos: int) -> int:
         """Start again, to unsubscribe from one filter and subscribe to another on the same connection."""
-        await self.close()
         self._subscription = ["-U", old, "-t", new, "-q", str(qos)]
         return await self._start()
 
@@ -132,6 +131,8 @@ class MosquittoAdapter(Adapter):
     async def _start(self) -> int:
         """Start mosquitto_sub, wait until it has subscribed and return what was granted."""
         arguments = [*self._common(), *self._options, *self._subscription]
+        if self._process is not None:
+            await self.disconnect()
         self._early.clear()
         self._process = await _Terminal.run(
             self._subscriber, *arguments, "-d", "-F", _FORMAT_5 if self.is_five else _FORMAT

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,13 +22,15 @@ _SCRIPT = Path(__file__).parent.parent / "node" / "client.mjs"
 
 
 class MqttJsAdapter(Adapter):
-    """One process for each connection, so that killing it is a real loss."""
+    """One process, which is killed to lose the connection and else used for the next one too."""
 
     name = "mqttjs"
     versions = (ProtocolVersion.V31, ProtocolVersion.V311, ProtocolVersion.V5)
     node_modules: ClassVar[Path]
     """Where the npm packages are; set by the fixture that installs them."""
 
+    more_options: Mapping[str, Any] = {}
+    """Options of the library that the common suite has no words for."""
     _process: Process | None = None
     _reader: asyncio.Task[None]
     _numbers: itertools.count[int]
@@ -38,13 +41,14 @@ class MqttJsAdapter(Adapter):
     async def connect(
         self, *, persistent: bool = False, will: Message | None = None, topic_alias_maximum: int = 0
     ) -> bool | None:
-        await self.close()
-        await self._start()
+        if self._process is None:
+            await self._start()
         options: dict[str, Any] = {
             "clientId": self.client_id,
             "protocolVersion": int(self.version),
             "protocolId": "MQIsdp" if self.version is ProtocolVersion.V31 else "MQTT",
             "clean": not persistent,
+            **self.more_options,
         }
         if self.is_five:
             options["properties"] = {
@@ -87,7 +91,6 @@ class MqttJsAdapter(Adapter):
 
     async def disconnect(self) -> None:
         await self._call("disconnect")
-        await self.close()
 
     async def kill(self) -> None:
         await self.close()
