@@ -8,13 +8,14 @@ fill in each field that its library shows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
 
-__all__ = ["SESSION_EXPIRY_INTERVAL", "TIMEOUT", "Adapter", "Endpoint", "Feature", "Message"]
+__all__ = ["SESSION_EXPIRY_INTERVAL", "TIMEOUT", "Adapter", "Clock", "Endpoint", "Feature", "Message"]
 
 TIMEOUT = 10.0
 """Seconds after which any wait for a client library gives up."""
@@ -46,6 +47,10 @@ class Feature(Enum):
     DISCONNECT_REASON = auto()
     """Tells the reason code of a DISCONNECT from the broker."""
     WILL_PROPERTIES = auto()
+
+
+Clock = Callable[[float], None]
+"""Lets this many seconds pass for the broker."""
 
 
 @dataclass(frozen=True, slots=True)

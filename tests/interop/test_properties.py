@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mqttbroker.protocol import Properties, ProtocolVersion, ReasonCode
-from tests.interop.adapter import Adapter, Endpoint, Feature, Message
+from tests.interop.adapter import Adapter, Clock, Endpoint, Feature, Message
 from tests.interop.matrix import clients
 from tests.support.raw import RawClient
 
@@ -78,6 +78,25 @@ class TestProperties:
         assert received.retain
         assert has_most_of_its_time_left(received.properties.message_expiry_interval)
         assert replace(received.properties, message_expiry_interval=EXPIRY) == PROPERTIES
+
+
+class TestMessageExpiry:
+    """Section 3.3.2.3.3."""
+
+    @clients(Feature.CONNECT_ALONE, versions=FIVE)
+    async def test_missed_messages_expire(self, client: Adapter, peer: RawClient, broker_clock: Clock) -> None:
+        await client.connect(persistent=True)
+        await client.subscribe(TOPIC, 1)
+        await client.disconnect()
+        for seconds in (50, 150):
+            await peer.publish(
+                TOPIC, str(seconds).encode(), qos=1, properties=Properties(message_expiry_interval=seconds)
+            )
+        broker_clock(100)
+        await client.connect(persistent=True)
+        received = await client.next_message()
+        assert received.payload == b"150"
+        assert received.message_expiry_interval is not None and 0 < received.message_expiry_interval <= 50
 
 
 class TestTopicAlias:

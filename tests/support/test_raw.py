@@ -128,6 +128,29 @@ async def test_packets_in_pieces_and_large_ones(port: int) -> None:
         assert (await client.expect_publish()).payload == payload
 
 
+async def test_bytes_as_they_are(port: int) -> None:
+    async with RawClient("127.0.0.1", port) as client:
+        await client.connect()
+        client.send_bytes(b"\xc0\x00" * 3)
+        assert await client.receive_bytes(4) == b"\xd0\x00" * 2
+        assert await client.receive_some() == b"\xd0\x00"
+        client.send(PingReq())
+        await client.receive()
+        assert await client.disconnect() == []
+        assert await client.receive_some() == b""
+        with pytest.raises(ConnectionClosed):
+            await client.receive_bytes(1)
+
+
+async def test_every_packet_is_watched(port: int) -> None:
+    seen: list[bytes] = []
+    async with RawClient("127.0.0.1", port) as client:
+        client.watch = lambda packet, raw: seen.append(raw)
+        await client.connect()
+        await client.ping()
+        assert [raw[0] for raw in seen] == [0x20, 0xD0]
+
+
 async def test_packet_identifiers_wrap_around() -> None:
     client = RawClient("127.0.0.1", 0)
     assert [client.next_packet_id() for _ in range(3)] == [1, 2, 3]
