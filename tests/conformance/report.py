@@ -133,7 +133,7 @@ def _chapter(statement: str) -> str:
 
 
 def _link(test: str) -> str:
-    path, _, name = test.partition("::")
+    path, *_, name = test.split("::")
     return f"[{name.removeprefix('test_').replace('_', ' ')}](../tests/conformance/{path})"
 
 

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from mqttbroker.broker import Accepted, Credentials, Refused, VerdictCallback
 from mqttbroker.protocol import (
@@ -75,7 +76,7 @@ class Attack:
 
     def __init__(self, broker: RunningBroker) -> None:
         self.broker: RunningBroker = broker
-        self._before: dict[RawClient, Line | None] = {}
+        self._before: WeakKeyDictionary[RawClient, Line | None] = WeakKeyDictionary()
         """The last line of the log as a client came: ports are used again, so what is older is not about it."""
 
     @asynccontextmanager

@@ -68,11 +68,11 @@ class TestLengthsBeforeConnect:
         await one()
         before = census(broker)
         with growth(broker) as found:
-            for _ in range(20):
+            for _ in range(10):
                 await asyncio.gather(*(one() for _ in range(50)))
-            assert [line[:2] for line in broker.logged] == [("warning", "connection failed")] * 1_000
+            assert [line[:2] for line in broker.logged] == [("warning", "connection failed")] * 500
             assert {line[2]["code"] for line in broker.logged} == {"0x95"}
-        # A thousand of them at 256 MiB each; what is allowed here is the test's own sockets and log.
+        # Five hundred of them at 256 MiB each; what is allowed here is the test's own sockets and log.
         assert found.peak < 20_000_000
         assert found.size < 1_000_000
         assert census(broker) == before
@@ -278,14 +278,13 @@ class TestPacketsInTheWrongPlace:
         self, broker: RunningBroker, attack: Attack, version: ProtocolVersion
     ) -> None:
         """A refused CONNECT left its session allocated in codepr/sol; it must leave nothing, and log no password."""
-        codes = {V5: ReasonCode.BAD_USER_NAME_OR_PASSWORD, V311: ReasonCode.BAD_USER_NAME_OR_PASSWORD}
 
         async def one(number: int) -> None:
             async with attack.open(version) as client:
                 connack = await client.connect(
                     f"c{number}", clean_start=False, username="mallory", password=b"wrong:" + SECRET
                 )
-                assert connack.reason_code == codes[version]
+                assert connack.reason_code == ReasonCode.BAD_USER_NAME_OR_PASSWORD
                 assert await client.expect_closed() == []
                 details = attack.line(client, "warning", "authentication refused")
                 assert details["user"] is None and details["client"] == f"c{number}"
@@ -294,11 +293,11 @@ class TestPacketsInTheWrongPlace:
         for number in range(100):
             await one(number)
         with growth(broker) as found:
-            for number in range(100, 400):
+            for number in range(100, 250):
                 await one(number)
         assert census(broker) == before
-        assert found.size < 300 * 100
-        assert found.objects < 300
+        assert found.size < 150 * 100
+        assert found.objects < 75
 
 
 class TestFirstBytes:

@@ -14,7 +14,7 @@ from tests.conformance.wire import connect_packet, cut, pair, prefixed, publish_
 from tests.threats.attack import SECRET, V5, V31, V311, Attack, census, growth
 from tests.threats.corpus import transcript
 
-ROUNDS = 50
+ROUNDS = 30
 
 BEFORE_CONNECT: dict[str, bytes] = {
     "CONNECT, cut short": b"\x10\x0c" + prefixed(b"MQTT") + b"\x05\xc6\x00\x00" + b"\x00\x00",

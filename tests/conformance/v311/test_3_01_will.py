@@ -73,6 +73,24 @@ async def test_every_connection_has_its_own_will(connect: Connector, watcher: Ra
     await watcher.expect_silence()
 
 
+@pytest.mark.normative("MQTT-3.1.2-10")
+@pytest.mark.parametrize("taken_back", [True, False], ids=["taken back", "published"])
+async def test_the_end_of_a_kept_session_does_not_bring_its_will_back(
+    connect: Connector, watcher: RawClient, taken_back: bool
+) -> None:
+    client = await connect("c", clean_start=False, will=WILL)
+    if taken_back:
+        await client.disconnect()
+    else:
+        client.abort()
+        await watcher.expect_publish()
+    client = await connect("c", clean_start=True)
+    await watcher.expect_silence()
+    client.abort()
+    await connect("c", clean_start=True)
+    await watcher.expect_silence()
+
+
 @pytest.mark.normative("MQTT-3.1.2-12")
 @pytest.mark.parametrize("clean", [True, False], ids=["clean", "kept"])
 async def test_without_a_will_nothing_is_published(connect: Connector, watcher: RawClient, clean: bool) -> None:

@@ -107,16 +107,22 @@ async def test_what_came_before_a_violation_has_been_done(connect: Connector, wa
 
 
 @pytest.mark.normative("MQTT-4.8.0-1")
-@pytest.mark.parametrize("wrong", [packet(0x40, u16(1)), packet(0x70, u16(1))], ids=["PUBACK", "PUBCOMP"])
-async def test_an_acknowledgement_that_does_not_fit_the_qos_completes_nothing(connect: Connector, wrong: bytes) -> None:
+@pytest.mark.parametrize(
+    ("qos", "wrong"),
+    [(2, packet(0x40, u16(1))), (2, packet(0x70, u16(1))), (1, packet(0x50, u16(1))), (1, packet(0x70, u16(1)))],
+    ids=["PUBACK at QoS 2", "PUBCOMP before PUBREC", "PUBREC at QoS 1", "PUBCOMP at QoS 1"],
+)
+async def test_an_acknowledgement_that_does_not_fit_completes_nothing(
+    connect: Connector, qos: int, wrong: bytes
+) -> None:
     client, publisher = await connect("c", clean_start=False), await connect()
     await client.subscribe("a", qos=2)
-    await publisher.publish("a", b"x", qos=2)
+    await publisher.publish("a", b"x", qos=qos)
     assert (await client.expect(Publish)).packet_id == 1
     await expect_rejected(client, wrong)
     client = await connect("c", clean_start=False)
     message = await client.expect(Publish)
-    assert (message.packet_id, message.payload, message.dup) == (1, b"x", True)
+    assert (message.packet_id, message.payload, message.qos, message.dup) == (1, b"x", qos, True)
 
 
 @pytest.mark.normative("MQTT-4.8.0-2")

@@ -18,7 +18,6 @@ from tests.conformance.wire import packet, prefixed, varint
 __all__ = [
     "AUTH",
     "BAD_STRINGS",
-    "DISCONNECT",
     "KEPT",
     "METHOD",
     "RIDDLE",
@@ -33,7 +32,6 @@ KEPT = Properties(session_expiry_interval=3_600)
 METHOD = "riddle"
 RIDDLE = Properties(authentication_method=METHOD, authentication_data=b"hello")
 AUTH = 0xF0
-DISCONNECT = 0xE0
 
 BAD_STRINGS = {
     "a continuation byte alone": b"a\x80",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mqttbroker.protocol import ConnAck, Disconnect, Properties, Publish, ReasonCode, Will
+from mqttbroker.protocol import ConnAck, Disconnect, Properties, ProtocolVersion, Publish, ReasonCode, Will
 from mqttbroker.testing.plugin import BrokerFactory
 from mqttbroker.testing.running import RunningBroker
 from tests.conformance.codes import FROM_CLIENT
@@ -146,9 +146,9 @@ async def test_no_disconnect_before_a_connack(
     open_client: Opener, mqtt_broker_factory: BrokerFactory, data: bytes
 ) -> None:
     client = await open_client(broker=mqtt_broker_factory(authenticator=Riddler()))
-    client.send_bytes(data + PINGREQ)
     if data == NEVER_CONNECTED["unknown version"]:
-        return  # Answered in the form of MQTT 3.1.1, see [MQTT-3.1.2-2].
+        client.version = ProtocolVersion.V311  # In its form comes the answer, see [MQTT-3.1.2-2].
+    client.send_bytes(data + PINGREQ)
     packets = await client.expect_closed()
     assert not [each for each in packets if isinstance(each, Disconnect)]
     assert all(each.reason_code >= 0x80 for each in packets if isinstance(each, ConnAck))

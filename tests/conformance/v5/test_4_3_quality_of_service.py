@@ -265,7 +265,13 @@ async def test_an_acknowledgement_of_the_wrong_kind_is_a_protocol_error(connect:
     qos = 1 if wrong.endswith("1") else 2
     await publisher.publish("a", b"x", qos=qos)
     number = number_of(await client.expect(Publish))
-    client.send({"PUBREC": PubRec, "PUBCOMP": PubComp, "PUBACK": PubAck}[wrong.split()[0]](number))
+    match wrong.split()[0]:
+        case "PUBREC":
+            client.send(PubRec(number))
+        case "PUBCOMP":
+            client.send(PubComp(number))
+        case _:
+            client.send(PubAck(number))
     [end] = await client.expect_closed()
     assert getattr(end, "reason_code", None) == ReasonCode.PROTOCOL_ERROR
     # It acknowledged nothing.

@@ -127,6 +127,27 @@ async def test_the_quota_begins_anew_with_each_connection(
     assert seen == 12
 
 
+@pytest.mark.normative("MQTT-4.9.0-2")
+async def test_acknowledgements_of_what_waits_to_be_sent_again_let_nothing_pass(connect: Connector) -> None:
+    publisher, client = await connect(), await connect("c", properties=limited(3))
+    await client.subscribe("a", qos=1)
+    for number in range(6):
+        await publisher.publish("a", b"%d" % number, qos=1)
+    sent = await arrivals(client)
+    await client.disconnect()
+    client = await connect("c", clean_start=False, properties=limited(1))
+    assert [each.payload for each in await arrivals(client)] == [b"0"]
+    # Late answers to the last connection: the messages are done with, and the one that was sent on this is not.
+    for each in sent[1:]:
+        client.send(PubAck(each.packet_id or 0))
+    assert await arrivals(client) == []
+    for number in (3, 4, 5):
+        client.send(PubAck(sent[0].packet_id or 0))
+        [next_one] = await arrivals(client)
+        assert next_one.payload == b"%d" % number
+        sent[0] = next_one
+
+
 @pytest.mark.normative("MQTT-4.9.0-2", "MQTT-4.4.0-1")
 async def test_releases_do_not_raise_the_quota_on_resume(connect: Connector) -> None:
     publisher, client = await connect(), await connect("c", properties=limited(4))
@@ -141,15 +162,15 @@ async def test_releases_do_not_raise_the_quota_on_resume(connect: Connector) -> 
     in_flight: set[int] = set()
     finished: list[bytes] = []
     for _ in range(40):
-        for each in await client.drain():
-            if isinstance(each, Publish):
-                in_flight.add(each.packet_id or 0)
+        for packet in await client.drain():
+            if isinstance(packet, Publish):
+                in_flight.add(packet.packet_id or 0)
                 assert len(in_flight) <= 2
-                finished.append(each.payload)
-                client.send(PubRec(each.packet_id or 0))
-            elif isinstance(each, PubRel):
-                client.send(PubComp(each.packet_id))
-                in_flight.discard(each.packet_id)
+                finished.append(packet.payload)
+                client.send(PubRec(packet.packet_id or 0))
+            elif isinstance(packet, PubRel):
+                client.send(PubComp(packet.packet_id))
+                in_flight.discard(packet.packet_id)
         if len(finished) == 6:
             break
     assert finished == [b"1", b"3", b"4", b"5", b"6", b"7"]
