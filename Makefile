@@ -4,6 +4,8 @@
 #   VENV=DIR      another environment         (make test VENV=.venv-newest)
 #   PYTHON=EXE    another interpreter for it  (make test VENV=.venv-newest PYTHON=python3.13)
 #   ARGS=...      passed on                   (make run ARGS='--port 1884', make test ARGS='-k retained')
+#   JOBS=N        tests at the same time      (make test JOBS=8)
+#   COVERAGE=0    no coverage, for speed      (make test COVERAGE=0)
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -12,6 +14,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 JOBS ?= 2
+COVERAGE ?= 1
 ARGS ?=
 
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
@@ -30,7 +33,7 @@ run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, with i
 	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --data-dir data $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(filter 1,$(COVERAGE)),--cov --cov-report=term) $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, common mistakes and formatting with ruff
 	@$(BIN)/ruff check .

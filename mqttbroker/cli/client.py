@@ -219,7 +219,10 @@ class Client:
         try:
             await self._writer.drain()
         except OSError as error:
-            raise ClientError(f"the connection was lost: {_cause(error)}") from None
+            # What the broker said before it closed the connection tells more than that it was closed.
+            self._fail(ClientError(f"the connection was lost: {_cause(error)}"))
+        if self._failure is not None:
+            raise self._failure
 
     async def _request(self, packet_id: int, packet: Packet) -> Packet:
         if self._failure is not None:

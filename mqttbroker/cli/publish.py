@@ -119,21 +119,28 @@ async def _publish(host: str, port: int, connect: Connect, packet: Publish) -> N
 
 
 async def _publish_lines(host: str, port: int, connect: Connect, packet: Publish) -> None:
+    waiting: set[asyncio.Task[None]] = set()
     async with open_client(host, port, connect) as client, aclosing(_lines(client)) as lines:
-        waiting: set[asyncio.Task[None]] = set()
-        async for line in lines:
-            message = Publish(packet.topic, line, packet.qos, packet.retain, properties=packet.properties)
-            if not packet.qos:
-                await client.publish(message)
-                continue
-            # One after the other is sent; their acknowledgements may come later.
-            waiting.add(asyncio.create_task(client.publish(message)))
-            if len(waiting) >= SENT_AHEAD:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-        for task in waiting:
-            await task
+        try:
+            async for line in lines:
+                message = Publish(packet.topic, line, packet.qos, packet.retain, properties=packet.properties)
+                if not packet.qos:
+                    await client.publish(message)
+                    continue
+                # One after the other is sent; their acknowledgements may come later.
+                waiting.add(asyncio.create_task(client.publish(message)))
+                if len(waiting) >= SENT_AHEAD:
+                    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        waiting.discard(task)
+                        task.result()
+            for task in list(waiting):
+                await task
+        finally:
+            # After the first error, which is told, those of the others are of no interest.
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _lines(client: Client) -> AsyncGenerator[bytes, None]:

@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 
 from mqttbroker.broker import Accepted, Credentials, VerdictCallback
-from mqttbroker.protocol import Properties, Publish
+from mqttbroker.protocol import Properties, PubAck, Publish, ReasonCode
 from mqttbroker.testing import RunningBroker
 from mqttbroker.testing.plugin import BrokerFactory
 from tests.cli.conftest import Command
+from tests.cli.server import Peer, scripted_broker
 from tests.support.raw import RawClient
 
 
@@ -167,16 +168,43 @@ class TestMistakes:
             "connection refused (is a broker running there?)\n"
         )
 
-    @pytest.mark.parametrize("source", ["-n", "-l"], ids=["one", "lines"])
+    @pytest.mark.parametrize("source", ["-n", "-l"], ids=["one", "a line"])
     async def test_a_message_that_is_refused(
         self, mqtt_broker_factory: BrokerFactory, command: Command, source: str
     ) -> None:
         broker = mqtt_broker_factory(retain_available=False)
         result = await asyncio.to_thread(
-            command, "pub", "-p", broker.port, "-t", "a", "-q", 1, "-r", source, input=b"1\n" * 100
+            command, "pub", "-p", broker.port, "-t", "a", "-q", 1, "-r", source, input=b"1\n"
         )
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
         assert "Retain not supported (0x9A)" in result.stderr
+
+    async def test_the_first_of_many_refused_lines_is_told(self, command: Command) -> None:
+        async def refuse(peer: Peer) -> None:
+            await peer.accept()
+            while True:
+                message = await peer.receive()
+                if isinstance(message, Publish):
+                    peer.send(PubAck(message.packet_id or 0, ReasonCode.QUOTA_EXCEEDED))
+
+        async with scripted_broker(refuse) as port:
+            result = await asyncio.to_thread(
+                command, "pub", "-h", "127.0.0.1", "-p", port, "-t", "a", "-q", 1, "-l", input=b"1\n" * 500
+            )
+        assert result.exit_code == 1
+        assert result.stderr == "mqttbroker: the message was refused: Quota exceeded (0x97)\n"
+
+    async def test_a_connection_that_is_lost_between_lines_is_told_once(self, command: Command) -> None:
+        async def leave(peer: Peer) -> None:
+            await peer.accept()
+            await peer.receive()
+
+        async with scripted_broker(leave) as port:
+            result = await asyncio.to_thread(
+                command, "pub", "-h", "127.0.0.1", "-p", port, "-t", "a", "-q", 1, "-l", input=b"1\n" * 500
+            )
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert result.stderr.startswith("mqttbroker: the ")
 
 
 def test_a_word_that_is_no_text_goes_out_as_it_came(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
