@@ -133,19 +133,20 @@ class Broker:
         self.failure = error
         self.failed.set()
 
-    async def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+    async def stop(self, timeout: float | None = None) -> None:
         """Stop in order: accept nothing, tell the clients, wait for them up to ``timeout`` seconds, close the store."""
         host = self._host
         if host is None:
             return
         for listener in self._listeners:
             listener.stop()
+        host.stopping = True
         host.core.shut_down(host.clock())
         host.core.flush()
-        await self._wait_for_clients(host, timeout)
+        await self._wait_for_clients(host, STOP_TIMEOUT if timeout is None else timeout)
         host.stop()
-        for connection in list(host.core.connections):
-            connection.carrier.abort()
+        for carrier in list(host.carriers):
+            carrier.abort()
         host.core.store.close()
         if self._offload is not None:
             self._offload.close()

@@ -238,7 +238,7 @@ class TestProcess:
         assert await asyncio.wait_for(process.wait(), TIMEOUT) == 0
 
     async def test_a_second_signal_stops_it_at_once(self) -> None:
-        process, port = await _serve()
+        process, port = await _serve("import mqttbroker.server; mqttbroker.server.STOP_TIMEOUT = 3_600")
         async with RawClient("127.0.0.1", port) as deaf:
             await deaf.connect()
             await deaf.subscribe("a", qos=1)
@@ -251,7 +251,7 @@ class TestProcess:
             while b"disconnected" not in await asyncio.wait_for(process.stderr.readline(), TIMEOUT):
                 pass
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 3.0) == 0
+            assert await asyncio.wait_for(process.wait(), 30.0) == 0
 
 
 async def _collect(messages: object) -> list[Publish]:
@@ -267,9 +267,11 @@ def _users(folder: Path) -> Path:
     return path
 
 
-async def _serve() -> tuple[asyncio.subprocess.Process, int]:
+async def _serve(first: str = "pass") -> tuple[asyncio.subprocess.Process, int]:
+    """Run ``mqttbroker serve`` on a free port, after a statement; the process and the port."""
+    program = f"{first}; from mqttbroker.cli import main; main()"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mqttbroker", "serve", "--port", "0", stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, "serve", "--port", "0", stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     while True:

@@ -392,7 +392,10 @@ class Connection:
         """Encode an answer, bare where it would be too large for the client; ``PacketTooLarge`` if it still is."""
         data = encode(packet, self.version)
         if self.client_maximum and len(data) > self.client_maximum:
-            data = encode(_without_explanation(packet), self.version)  # [MQTT-3.2.2-19] [MQTT-3.2.2-20]
+            # [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3]
+            # [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+            # [MQTT-3.15.2-2] [MQTT-3.15.2-3]
+            data = encode(_without_explanation(packet), self.version)
             if len(data) > self.client_maximum:
                 raise PacketTooLarge(f"{packet.type.name} larger than the client takes")  # [MQTT-3.1.2-24]
         return data
@@ -405,6 +408,8 @@ class Connection:
 
     def answer(self, data: bytes, stored: bool, now: float, then: Durable | None = None) -> None:
         """Write an acknowledgement when what it acknowledges is on disk, and in the order of the calls [MQTT-4.6.0-2].
+
+        Whatever the quota of messages [MQTT-4.9.0-3].
 
         ``stored`` says that something was given to the store. ``then`` is called after the write.
         """
@@ -456,14 +461,13 @@ class Connection:
     # The end.
 
     def fail(self, error: MQTTError, now: float) -> None:
-        """The one place where an error becomes an answer: CONNACK or DISCONNECT, then close (section 4.13).
-
-        MQTT 3 closes without a word [3.1.1: MQTT-4.8.0-1] [3.1.1: MQTT-4.8.0-2].
-        """
+        """The one place where an error becomes an answer: CONNACK or DISCONNECT, then close (section 4.13)."""
+        # [3.1.1: MQTT-4.8.0-1] [3.1.1: MQTT-4.8.0-2]
         if self.state == State.CLOSED:
             return
         self.core.note_failure(self, error)
         self.explained = True
+        # [MQTT-4.13.1-1]
         if self.state == State.CONNECTED and self.pending is None:
             self.disconnect(error.reason, error.detail, now)
             return
@@ -481,7 +485,7 @@ class Connection:
         """End the connection from the server's side; ``clean`` keeps the will from being published."""
         if self.state == State.CLOSED:
             return
-        # Before CONNACK nothing else may be sent [MQTT-3.2.0-1].
+        # Before CONNACK nothing else may be sent [MQTT-3.2.0-1] [MQTT-3.14.0-1].
         if self.state == State.CONNECTED and self.pending is None and self.five:
             try:
                 # [MQTT-3.14.2-2] No Session Expiry Interval from a server.
@@ -491,6 +495,7 @@ class Connection:
         self._close(now, detail, clean)
 
     def _close(self, now: float, detail: str, clean: bool) -> None:
+        # [MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-4.13.2-1]
         self.outbox.open = False
         self.outbox.flush()
         self.carrier.close()

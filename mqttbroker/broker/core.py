@@ -214,6 +214,7 @@ class BrokerCore:
         """Do what is due; to be called about once a second."""
         self.now = now
         self.store.retry()
+        self.session_limits.go_on()
         self.wheel.advance(now)
 
     def _deadline_failed(self, key: Hashable, error: Exception) -> None:

@@ -69,6 +69,7 @@ class Router:
         session.subscriptions = {}
 
     def _remove(self, session: Session, whole: str) -> None:
+        # [MQTT-3.10.4-2] From now on; what the session is owed already stays in its queue [MQTT-3.10.4-3].
         share, topic_filter = split_share(whole)
         if not share:
             self._tree.remove(topic_filter, session)
@@ -136,7 +137,7 @@ class Router:
         stored = False
         packet4 = packet5 = b""
         shared_encoding = message.qos == 0 and not message.retain
-        for target in route.targets:
+        for target in route.targets:  # [MQTT-4.5.0-1]
             session = target.session
             if target.own is not target and session.client_id == message.origin:
                 if target.own is None:
@@ -165,9 +166,10 @@ class Router:
         return stored
 
     def send_to_group(self, message: Message, group: Group, exclude: Session | None, now: float) -> bool:
-        """Give a message to one member of a shared group [MQTT-4.8.2-4]; true if it went into the store.
+        """Give a message to one member of a shared group; true if it went into the store.
 
-        A member whose user may not read the topic is passed over.
+        A member whose user may not read the topic is passed over. What a member was given is its own until its session
+        ends, also while it is away [MQTT-4.8.2-4].
         """
         barred: set[Session] = set()
         while (picked := group.pick(message.origin, message.topic, exclude, barred)) is not None:
@@ -177,7 +179,7 @@ class Router:
                 continue
             identifiers = (subscription.identifier,) if subscription.identifier else ()
             retain = message.retain and subscription.retain_as_published
-            qos = min(message.qos, subscription.qos)
+            qos = min(message.qos, subscription.qos)  # [MQTT-4.8.2-3]
             session.deliver(message, qos, retain, identifiers, now, share=subscription.topic_filter)
             return qos > 0 and session.persistent
         return False

@@ -13,6 +13,7 @@ import asyncio
 import time
 
 from mqttbroker.broker import BrokerCore
+from mqttbroker.sessions import Carrier
 
 __all__ = ["RECEIVE_BUFFER_SIZE", "Clock", "Host"]
 
@@ -50,7 +51,10 @@ class Host:
         self.loop: asyncio.AbstractEventLoop = loop
         # One buffer serves every connection: what is in it is used up before the next read.
         self.receive_buffer: memoryview = memoryview(bytearray(RECEIVE_BUFFER_SIZE))
-        self.open_carriers: int = 0
+        self.carriers: set[Carrier] = set()
+        """Those whose sockets are open, also of connections that have ended."""
+        self.stopping: bool = False
+        """Whether the broker stops, and waits for no client that does not close its side."""
         self._idle: asyncio.Event = asyncio.Event()
         self._flush_due: bool = False
         self._timer: asyncio.TimerHandle | None = None
@@ -96,20 +100,20 @@ class Host:
         self.core.tick(self.clock())
         self.flush_soon()
 
-    # How many carriers are open, for those who wait for the last to close.
+    # Who is open, for those who wait for the last to close.
 
-    def carrier_opened(self) -> None:
+    def carrier_opened(self, carrier: Carrier) -> None:
         """A carrier is in use."""
-        self.open_carriers += 1
+        self.carriers.add(carrier)
         self._idle.clear()
 
-    def carrier_closed(self) -> None:
+    def carrier_closed(self, carrier: Carrier) -> None:
         """A carrier has let go of its socket."""
-        self.open_carriers -= 1
-        if not self.open_carriers:
+        self.carriers.discard(carrier)
+        if not self.carriers:
             self._idle.set()
 
     async def idle(self) -> None:
         """Wait until no carrier is open."""
-        if self.open_carriers:
+        if self.carriers:
             await self._idle.wait()

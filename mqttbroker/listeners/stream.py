@@ -19,6 +19,8 @@ __all__ = ["StreamListener", "StreamProtocol", "format_address"]
 
 LINGER = 5.0
 """Seconds in which a client that is being disconnected may still take what was written for it."""
+DRAIN = 1.0
+"""Seconds in which it may take the end of the stream, where nothing else is left to take."""
 BACKLOG = 1_024
 
 ProtocolFactory = Callable[[Host, str], "StreamProtocol"]
@@ -68,6 +70,7 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self.listener: str = listener
         self.transport: asyncio.Transport = _NO_TRANSPORT
         self.connection: Connection | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     def received(self, data: bytes) -> None:
         """Bytes have come in."""
@@ -77,7 +80,7 @@ class StreamProtocol(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.host.carrier_opened()
+        self.host.carrier_opened(self)
         self.transport.set_write_buffer_limits(self.host.core.limits.max_outbound_buffer)
         address = format_address(transport.get_extra_info("peername"))
         self.connection = self.host.core.accept(self, address, self.listener, self.host.clock())
@@ -90,7 +93,9 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self.host.read(nbytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.host.carrier_closed()
+        self.host.carrier_closed(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self.connection is not None:
             self.connection.lost(self.host.clock(), "connection lost" if exc is None else f"connection lost: {exc}")
             self.connection = None
@@ -112,10 +117,20 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close when everything has left, or when the client has had long enough to take it."""
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self.host.loop.call_later(LINGER, self.transport.abort)
+        """Close when everything has left, or when the client has had long enough to take it.
+
+        First only in our direction: where a socket is closed with something unread in it, the system tells the client so
+        at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown away.
+        """
+        self.connection = None
+        waiting = self.transport.get_write_buffer_size()
+        if self.host.stopping or not self.transport.can_write_eof():
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        if self._deadline is None:
+            self._deadline = self.host.loop.call_later(LINGER if waiting else DRAIN, self.transport.abort)
 
     def abort(self) -> None:
         """Close at once."""

@@ -1,4 +1,4 @@
-"""MQTT over TCP (section 4.2): the bytes are the packets."""
+"""MQTT over TCP (section 4.2): the bytes are the packets [MQTT-4.2.0-1]."""
 
 from __future__ import annotations
 

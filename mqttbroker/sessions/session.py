@@ -11,8 +11,8 @@ Invariants:
 
 1. While the outbox is open and the quota is above zero, ``resend``, ``queue`` and ``backlog`` are empty. Every event
    that opens the outbox or raises the quota calls :meth:`Session.pump`.
-2. Messages are sent in the order of their sequence numbers, so those in flight are a prefix of the queue that a store
-   holds.
+2. Messages are sent in the order of their sequence numbers [MQTT-4.6.0-5] [MQTT-4.6.0-6], so those in flight are a
+   prefix of the queue that a store holds.
 3. On any connection, quota = Receive Maximum - messages sent or resumed on it and not yet acknowledged, so the number
    in flight stays below the number of packet identifiers.
 4. A packet identifier in ``inflight`` is not given to another message [MQTT-2.2.1-4]
@@ -31,7 +31,7 @@ from mqttbroker.sessions.outbox import NOWHERE, Outbox
 from mqttbroker.sessions.subscription import Subscription
 from mqttbroker.sessions.wire import Wire
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, WillRecord
-from mqttbroker.storage.store import Store
+from mqttbroker.storage.store import Durable, Store
 
 __all__ = ["Drop", "Session", "SessionLimits"]
 
@@ -52,7 +52,17 @@ class Drop(StrEnum):
 class SessionLimits:
     """What all sessions of one broker share: bounds, the store, the count of drops, and the list of unfinished work."""
 
-    __slots__ = ("burst", "drop_oldest", "dropped", "max_bytes", "max_messages", "store", "unfinished", "window")
+    __slots__ = (
+        "burst",
+        "drop_oldest",
+        "dropped",
+        "max_bytes",
+        "max_messages",
+        "store",
+        "stranded",
+        "unfinished",
+        "window",
+    )
 
     def __init__(
         self, store: Store, max_messages: int, max_bytes: int, window: int, burst: int, drop_oldest: bool = True
@@ -68,6 +78,15 @@ class SessionLimits:
         self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
         self.unfinished: dict[Session, None] = {}
         """Sessions that wrote a whole burst and have more to send, in the order of their turns."""
+        self.stranded: list[Durable] = []
+        """QoS 2 messages, in the order in which they are to be sent, whose commit found no room; see ``go_on``."""
+
+    def go_on(self) -> None:
+        """Send what is stranded, if the store has room again. Called about once a second."""
+        if self.stranded and self.store.accepting:
+            stranded, self.stranded = self.stranded, []
+            for send in stranded:
+                self.store.when_durable(send)
 
 
 class Session:
@@ -174,8 +193,9 @@ class Session:
         self.wire = wire
         self.wire_kind = wire.kind
         self.expires_at = 0.0
-        self.quota = self.quota_maximum = receive_maximum
-        # [MQTT-4.4.0-1] What was sent and not acknowledged is sent again, in the original order [MQTT-4.6.0-1].
+        self.quota = self.quota_maximum = receive_maximum  # [MQTT-4.9.0-1]
+        # [MQTT-4.4.0-1] What was sent and not acknowledged is sent again, in the original order [MQTT-4.6.0-5].
+        # [MQTT-4.3.2-3] [MQTT-4.3.3-3] [MQTT-4.3.3-5]
         self.resend = deque(self.inflight.values()) if self.inflight else None
 
     def detach(self) -> None:
@@ -229,7 +249,7 @@ class Session:
                 self.resend.popleft()
                 written += self._send_again(queued, now)
             elif self.quota <= 0:
-                return
+                return  # [MQTT-4.9.0-2]
             elif self.queue:
                 queued = self.queue.popleft()
                 if self._expired(queued, now):
@@ -247,7 +267,7 @@ class Session:
             if outbox is not NOWHERE:
                 self.count_drop(Drop.CONGESTED)
             return
-        packet = self.wire.publish(message, 0, retain, False, 0, identifiers, now)
+        packet = self.wire.publish(message, 0, retain, False, 0, identifiers, now)  # [MQTT-4.3.1-1]
         if packet is None:
             self.count_drop(Drop.TOO_LARGE)  # [MQTT-3.1.2-25]
         else:
@@ -256,14 +276,14 @@ class Session:
     def _send(self, queued: QueuedMessage, now: float) -> int:
         """Send for the first time; the bytes written."""
         packet_id = self.next_packet_id
-        while packet_id in self.inflight:
+        while packet_id in self.inflight:  # [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             packet_id = packet_id % 65_535 + 1
         self.next_packet_id = packet_id % 65_535 + 1
         queued.packet_id = packet_id
         self.inflight[packet_id] = queued
         if self.persistent:
             self.limits.store.mark_sent(self.client_id, queued.sequence, packet_id)
-        return self._transmit(queued, False, now)  # [MQTT-3.3.1-3]
+        return self._transmit(queued, False, now)  # [MQTT-3.3.1-3] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
 
     def _send_again(self, queued: QueuedMessage, now: float) -> int:
         if self.inflight.get(queued.packet_id) is not queued:
@@ -272,11 +292,12 @@ class Session:
             self.quota -= 1  # May go below zero: PUBREL does not wait for the quota, but takes its share of it.
             self.outbox.write(PUBREL + queued.packet_id.to_bytes(2, "big"))
             return 4
-        return self._transmit(queued, True, now)  # [MQTT-3.3.1-1]
+        return self._transmit(queued, True, now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7], expired or not
 
     def _transmit(self, queued: QueuedMessage, dup: bool, now: float) -> int:
         self.quota -= 1
-        if queued.qos < 2 or dup or not self.persistent or self.limits.store.settled:
+        limits = self.limits
+        if queued.qos < 2 or dup or not self.persistent or (limits.store.settled and not limits.stranded):
             # What is sent again was on disk before the CONNACK, which waited for that.
             return self._write(queued, dup, now)
         # The receiver remembers the packet identifier, so it must be the same after a crash of the broker. Encoded when
@@ -284,7 +305,10 @@ class Session:
         outbox = self.outbox
 
         def durable(error: Exception | None) -> None:
-            if error is not None or self.outbox is not outbox or self.inflight.get(queued.packet_id) is not queued:
+            if self.outbox is not outbox or self.inflight.get(queued.packet_id) is not queued:
+                return
+            if error is not None or limits.stranded:
+                limits.stranded.append(durable)
                 return
             if not self._write(queued, dup, now):
                 self.pump(now)
@@ -320,7 +344,7 @@ class Session:
             self.pump(now)
 
     def received(self, packet_id: int) -> bool:
-        """PUBREC: keep the packet identifier, never send the message again [MQTT-4.3.3-7]. False when it is unknown."""
+        """PUBREC: keep the packet identifier, never send the message again [MQTT-4.3.3-6]. False when it is unknown."""
         queued = self.inflight.get(packet_id)
         if queued is None:
             return False

@@ -82,7 +82,7 @@ class Store(Protocol):
         """Note under which packet identifier the message was sent [MQTT-4.4.0-1]."""
 
     def mark_released(self, client_id: str, sequence: int) -> None:
-        """Note that PUBREC arrived: the message itself is not sent again [MQTT-4.3.3-7]."""
+        """Note that PUBREC arrived: the message itself is not sent again [MQTT-4.3.3-6]."""
 
     def dequeue(self, client_id: str, sequence: int) -> None:
         """Forget one message of the queue: acknowledged, expired or dropped. No error where there is none."""

@@ -3,7 +3,8 @@
 Rules. A name or filter is split into levels at ``/`` first, and each level is then looked at by itself: no index
 arithmetic, no regular expression, no recursion. Sizes are checked before anything is split, so that a hostile string
 of 65,535 slashes costs one count. Levels may be empty, and ``/a``, ``a`` and ``a/`` are three different topics.
-Comparison is by code point: nothing is normalised, folded or stripped, and U+FEFF is an ordinary character.
+Comparison is by code point: nothing is normalised, folded or stripped, and U+FEFF is an ordinary character
+[MQTT-4.7.3-4].
 
 Deliberately absent: what a client may publish or subscribe to (a matter of access control), and the treatment of
 topics such as ``$SYS/...`` beyond the one matching rule that the standard gives for a leading ``$``.

@@ -200,7 +200,7 @@ class World:
     ) -> Peer:
         """A client that is connected. ``expiry`` is the Session Expiry Interval."""
         peer = self.opened(version)
-        peer.connect(
+        peer.early += peer.connect(
             client_id, clean=clean, expiry=expiry, user=user, will=will, keep_alive=keep_alive, properties=properties
         )
         assert peer.connack is not None and not peer.connack.reason_code, peer.connack
@@ -238,6 +238,8 @@ class Peer:
         self.carrier: MemoryCarrier = MemoryCarrier()
         self.reader: PacketReader = PacketReader(version)
         self.connack: ConnAck | None = None
+        self.early: list[Packet] = []
+        """What has come behind an answer that the test asked for, and is to be taken yet."""
         self._packet_id: int = 0
         connection = world.core.accept(self.carrier, address, "tcp", world.now)
         self.refused: bool = connection is None
@@ -248,6 +250,10 @@ class Peer:
     def connection(self) -> Connection:
         assert self._connection is not None
         return self._connection
+
+    def reads(self) -> bool:
+        """Whether the broker takes bytes from this client. A method, because mypy takes attributes for constant."""
+        return self.carrier.reading
 
     # What a client does.
 
@@ -264,7 +270,8 @@ class Peer:
     def take(self) -> list[Packet]:
         """What has come since the last time."""
         chunks, self.carrier.sent = self.carrier.sent, []
-        return [packet for chunk in chunks for packet in self.reader.feed(chunk)]
+        early, self.early = self.early, []
+        return early + [packet for chunk in chunks for packet in self.reader.feed(chunk)]
 
     def published(self) -> list[Publish]:
         """What has come since the last time, which must be nothing but PUBLISH."""
@@ -306,11 +313,8 @@ class Peer:
             each if isinstance(each, SubscriptionRequest) else SubscriptionRequest(each, qos) for each in filters
         )
         properties = Properties(subscription_identifiers=(identifier,)) if identifier else NO_PROPERTIES
-        self.feed(encode(Subscribe(self.packet_id(), requests, properties), self.version))
-        chunk = self.carrier.sent.pop(0)
-        answer, *rest = self.reader.feed(chunk)
+        answer, *self.early = self.send(Subscribe(self.packet_id(), requests, properties))
         assert isinstance(answer, SubAck), answer
-        self.carrier.sent[:0] = [encode(packet, self.version) for packet in rest]
         return tuple(int(code) for code in answer.reason_codes)
 
     def unsubscribe(self, *filters: str) -> tuple[int, ...]:
@@ -339,10 +343,12 @@ class Peer:
         return self._packet_id
 
     def acknowledge(self, packets: Iterable[Publish]) -> list[Packet]:
-        """Answer PUBACK, or PUBREC, for each; what came back."""
-        return self.send(
-            *(PubAck(each.packet_id or 0) if each.qos == 1 else PubRec(each.packet_id or 0) for each in packets)
-        )
+        """Answer PUBACK or PUBREC for each that asks for it; what came back."""
+        answers: list[Packet] = []
+        for each in packets:
+            if each.packet_id is not None:
+                answers.append(PubAck(each.packet_id) if each.qos == 1 else PubRec(each.packet_id))
+        return self.send(*answers)
 
     def complete(self, packets: Iterable[Packet]) -> list[Packet]:
         """Answer PUBCOMP for each PUBREL; what came back."""

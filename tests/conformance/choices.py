@@ -121,7 +121,7 @@ CHOICES = (
     Choice(
         "4.3.3",
         "When a QoS 2 message is passed on",
-        "when its PUBLISH arrives (method B); its identifier is kept until PUBREL",
+        "when its PUBLISH arrives (method B of 3.1.1); its identifier is kept until PUBREL",
     ),
     Choice("4.4", "Retransmission", "on a new connection only, in MQTT 3 too"),
     Choice("4.6", "Ordered topics", "all, for each QoS"),

@@ -24,9 +24,9 @@ def stored(session: Session) -> SessionRecord:
     return record
 
 
-def restored(session: Session, window: int = 100, **limits: int) -> Session:
+def restored(session: Session, window: int = 100, max_messages: int = 1_000) -> Session:
     """The session after a restart of the broker."""
-    return Session.restored(stored(session), make_limits(session.limits.store, window=window, **limits))
+    return Session.restored(stored(session), make_limits(session.limits.store, max_messages, window=window))
 
 
 class TestLimits:

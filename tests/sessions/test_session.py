@@ -315,6 +315,25 @@ class TestDeferredSending:
         store.fail(OSError("disk full"))
         assert line.take() == []
 
+    def test_what_such_a_commit_left_goes_on_in_order_when_the_store_has_room(self) -> None:
+        store = DeferredStore()
+        session = make_session(make_limits(store), persistent=True)
+        line = Line(session)
+        session.deliver(make_message(0), 2, False, (), NOW)
+        store.accepting = False
+        store.fail(OSError("disk full"))
+        session.deliver(make_message(1), 2, False, (), NOW)
+        store.commit()
+        session.limits.go_on()
+        assert line.take() == []
+        store.accepting = True
+        session.deliver(make_message(2), 2, False, (), NOW)
+        session.limits.go_on()
+        store.commit()
+        assert sorted(line.payloads()) == [b"0", b"1", b"2"]
+        session.limits.go_on()
+        assert line.take() == []
+
     def test_not_on_another_connection(self) -> None:
         store = DeferredStore()
         session = make_session(make_limits(store), persistent=True)

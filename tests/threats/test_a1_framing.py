@@ -121,6 +121,7 @@ class TestOverlongLengths:
             b"\x80\x80\x80\x80\x10",
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
             b"\x80\x80\x80\x00",
+            b"\x80\x80\x00",
             b"\x80\x00",
         )
         for length in lengths:

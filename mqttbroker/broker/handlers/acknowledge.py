@@ -35,6 +35,7 @@ def pubrec(connection: Connection, packet: PubRec, now: float) -> None:
         session.acknowledged(packet.packet_id, now)
         return
     known = session.received(packet.packet_id)
+    # Without properties [MQTT-3.6.2-2] [MQTT-3.6.2-3].
     reason = ReasonCode.SUCCESS if known or not connection.five else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
     answer = encode(PubRel(packet.packet_id, reason), connection.version)
     connection.answer(answer, known and session.persistent, now)
@@ -51,7 +52,11 @@ def pubcomp(connection: Connection, packet: PubComp, now: float) -> None:
 
 def pingreq(connection: Connection, packet: PingReq, now: float) -> None:
     """[MQTT-3.12.4-1]"""
-    connection.answer(PINGRESP, False, now)
+    if connection.pending is None:
+        # It says that the broker lives: it does not wait for the disk, as acknowledgements before it may.
+        connection.outbox.write(PINGRESP)
+    else:
+        connection.answer(PINGRESP, False, now)  # CONNACK comes first [MQTT-3.2.0-1].
 
 
 def _check_code(packet: PubAck | PubRec) -> None:

@@ -20,7 +20,7 @@ def auth(connection: Connection, packet: Auth, now: float) -> None:
     """Hand the client's data to the authenticator that asked for it, or begin a re-authentication."""
     method = connection.authentication_method
     if method is None:
-        raise ProtocolViolation("AUTH where CONNECT had no Authentication Method")  # [MQTT-4.12.0-6]
+        raise ProtocolViolation("AUTH where CONNECT had no Authentication Method")  # [MQTT-4.12.0-7]
     if packet.properties.authentication_method != method:
         raise MQTTError(ReasonCode.PROTOCOL_ERROR, "AUTH with another Authentication Method")  # [MQTT-4.12.0-5]
     data = packet.properties.authentication_data

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mqttbroker.broker.authority import Accepted, Challenge, Credentials, Identity, Refused, Verdict, VerdictCallback
+from mqttbroker.broker.handlers.publish import check_response_topic
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import (
     LEGAL,
@@ -133,9 +134,9 @@ def _go_on(connection: Connection, verdict: Verdict, now: float) -> None:
         reason = verdict.reason
         if connection.state == State.CONNECTED and reason not in LEGAL[PacketType.DISCONNECT]:
             reason = ReasonCode.NOT_AUTHORIZED  # A re-authentication ends with DISCONNECT, which has fewer codes.
-        raise MQTTError(reason, "")  # [MQTT-3.1.4-2]
+        raise MQTTError(reason, "")  # [MQTT-3.1.4-2] [MQTT-4.12.0-4] [MQTT-4.12.1-2]
     if isinstance(verdict, Challenge):
-        # [MQTT-4.12.0-2] [MQTT-4.12.0-3]
+        # [MQTT-4.12.0-2] [MQTT-4.12.0-5]
         properties = Properties(
             authentication_method=connection.authentication_method, authentication_data=verdict.data
         )
@@ -241,6 +242,7 @@ def _check_will(connection: Connection, will: Will) -> None:
         raise MQTTError(ReasonCode.QOS_NOT_SUPPORTED, f"will of QoS {will.qos}")  # [MQTT-3.2.2-12]
     if will.retain and not limits.retain_available:
         raise MQTTError(ReasonCode.RETAIN_NOT_SUPPORTED, "will to be retained")  # [MQTT-3.2.2-13]
+    check_response_topic(will.properties)
 
 
 def _authorize_will(connection: Connection, will: Will) -> None:
@@ -293,6 +295,6 @@ def _connack_properties(connection: Connection, packet: Connect, verdict: Accept
         shared_subscription_available=None if limits.shared_subscriptions else 0,
         server_keep_alive=connection.keep_alive if connection.keep_alive != packet.keep_alive else None,
         response_information=information.replace("${clientid}", connection.identity.client_id) or None,
-        authentication_method=connection.authentication_method,
+        authentication_method=connection.authentication_method,  # [MQTT-4.12.0-5] [MQTT-4.12.0-6]
         authentication_data=verdict.data if connection.authentication_method is not None else None,
     )

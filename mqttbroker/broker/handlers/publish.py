@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mqttbroker.broker.route import Route
 from mqttbroker.protocol import (
     MQTTError,
+    Properties,
     PropertyContext,
     ProtocolViolation,
     PubAck,
@@ -30,7 +31,7 @@ from mqttbroker.topics import InvalidTopicName, check_topic_name
 if TYPE_CHECKING:
     from mqttbroker.broker.connection import Connection
 
-__all__ = ["publish", "pubrel"]
+__all__ = ["check_response_topic", "publish", "pubrel"]
 
 REMEMBERED_ROUTES = 4_096
 """Routes that one connection remembers; past that it starts anew."""
@@ -45,7 +46,8 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
     core.counters.messages_received += 1
     packet_id = packet.packet_id or 0
     if packet.qos == 2 and packet_id in session.incoming:
-        # [MQTT-4.3.3-10] A message that was taken already: acknowledged again, not routed again.
+        # [MQTT-4.3.3-10] A message that was taken already: acknowledged again, not routed again. Of QoS 1 nothing is
+        # remembered, so that each PUBLISH is a new message [MQTT-4.3.2-5].
         connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent, now)
         return
     if packet.qos and connection.five and connection.inbound >= core.limits.receive_maximum:
@@ -53,6 +55,7 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
         raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {core.limits.receive_maximum} in flight")
     route = find_route(connection, topic)
     if route is None:
+        # [MQTT-4.3.3-9] The packet identifier of a refused message is not remembered.
         _acknowledge(connection, packet, ReasonCode.NOT_AUTHORIZED, f"may not publish to {topic}", False, now)
         return
     message = _message(connection, packet, route, now)
@@ -76,10 +79,13 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
 
 
 def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
-    """Free the packet identifier of a QoS 2 message, and answer PUBCOMP [MQTT-4.3.3-11]."""
+    """Free the packet identifier of a QoS 2 message, and answer PUBCOMP [MQTT-4.3.3-11].
+
+    The answer never has properties [MQTT-3.7.2-2] [MQTT-3.7.2-3].
+    """
     session = connection.session
     if packet.packet_id in session.incoming:
-        session.incoming.discard(packet.packet_id)
+        session.incoming.discard(packet.packet_id)  # [MQTT-4.3.3-12] [MQTT-4.3.3-13]
         connection.inbound = max(connection.inbound - 1, 0)
         if session.persistent:
             connection.core.store.delete_incoming(session.client_id, packet.packet_id)
@@ -140,10 +146,14 @@ def _check_capabilities(connection: Connection, packet: Publish) -> None:
         raise MQTTError(ReasonCode.RETAIN_NOT_SUPPORTED, "retained message")  # [MQTT-3.2.2-14]
     if packet.properties.subscription_identifiers:
         raise ProtocolViolation("Subscription Identifier in a PUBLISH from a client")  # [MQTT-3.3.4-6]
-    response_topic = packet.properties.response_topic
-    if response_topic is not None:
+    check_response_topic(packet.properties)
+
+
+def check_response_topic(properties: Properties) -> None:
+    """Raise unless the Response Topic of a message or a will, if there is one, is a topic name [MQTT-3.3.2-14]."""
+    if properties.response_topic is not None:
         try:
-            check_topic_name(response_topic)  # [MQTT-3.3.2-14]
+            check_topic_name(properties.response_topic)
         except InvalidTopicName as error:
             raise ProtocolViolation(f"Response Topic: {error}") from error
 

@@ -44,7 +44,7 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
     detail = ""
     for request in packet.subscriptions:
         code, why = _check(connection, request, identifier)
-        codes.append(code)
+        codes.append(code)  # [MQTT-3.9.3-1]
         if code >= REFUSED:
             detail = detail or why
             if code != ReasonCode.NOT_AUTHORIZED:
@@ -62,7 +62,7 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
         if session.persistent:
             core.store.put_subscription(session.client_id, subscription.record())
         shared = split_share(request.topic_filter)[0]
-        # [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+        # [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.8.4-4]
         if not shared and (
             request.retain_handling == RETAIN_ALWAYS or (request.retain_handling == RETAIN_IF_NEW and new)
         ):
@@ -79,7 +79,7 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
         # MQTT 3.1 cannot tell a client that a subscription was refused, and wants it acknowledged like any other.
         asked = [ReasonCode(min(request.qos, core.limits.max_qos)) for request in packet.subscriptions]
         codes = [own if code >= REFUSED else code for code, own in zip(codes, asked, strict=True)]
-    answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))  # [MQTT-2.2.1-6]
+    answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))  # [MQTT-2.2.1-6] [MQTT-3.8.4-2]
     connection.answer(connection.fitting(answer), session.persistent, now, acknowledged)
 
 
@@ -89,7 +89,7 @@ def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None
     core = connection.core
     session = connection.session
     codes: list[ReasonCode] = []
-    for topic_filter in packet.topic_filters:
+    for topic_filter in packet.topic_filters:  # [MQTT-3.10.4-6] [MQTT-3.11.3-1]
         try:
             if topic_filter not in session.subscriptions:  # What was granted once is within the limits of that time.
                 check_topic_filter(topic_filter, core.limits.max_topic_levels, core.limits.max_topic_length)
@@ -97,7 +97,7 @@ def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None
             codes.append(ReasonCode.TOPIC_FILTER_INVALID)
             connection.refused("unsubscribe", topic_filter, str(error))
             continue
-        if core.router.unsubscribe(session, topic_filter):
+        if core.router.unsubscribe(session, topic_filter):  # [MQTT-3.10.4-1]
             codes.append(ReasonCode.SUCCESS)
             if session.persistent:
                 core.store.delete_subscription(session.client_id, topic_filter)

@@ -7,7 +7,9 @@ directory is 0700 and the files are 0600 whatever the umask, because they hold e
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ __all__ = [
     "Durability",
     "Environment",
     "fetch",
+    "is_full",
     "lock_directory",
     "open_environment",
     "rows",
@@ -53,6 +56,10 @@ DATABASES = (
 )
 SCHEMA_KEY = b"schema"
 FIRST_MAP_SIZE = 1 << 28
+NO_ROOM = 1 << 20
+"""Bytes left on a disk, below which a write that failed is taken for one that did not fit."""
+DATA = "data.mdb"
+LOCK = "lock.mdb"
 Databases = dict[str, lmdb._Database]
 
 
@@ -71,9 +78,15 @@ class Environment:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[lmdb.Transaction]:
-        """A transaction that sees one commit point. Keep it short: pages that it sees cannot be used again."""
-        with self.reading, self.lmdb.begin() as transaction:
-            yield transaction
+        """A transaction that sees one commit point. Keep it short: pages that it sees cannot be used again.
+
+        Raises :class:`StoreError` where the pages do not hang together.
+        """
+        try:
+            with self.reading, self.lmdb.begin() as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise _damaged(self.path, str(error)) from error
 
     def write(self, work: Callable[[lmdb.Transaction], None]) -> None:
         """Do the work in one transaction, and sync. Grows the map, and does the work anew, as often as it needs to."""
@@ -122,13 +135,22 @@ def open_environment(path: Path, durability: Durability = "fsync", create: bool 
     except OSError as error:
         raise StoreError(f"data directory {path}: {error.strerror or error}") from error
     try:
-        environment = _open(path, durability, create)
+        if create and not (path / DATA).exists():
+            _create(path)
+        environment = _open(path, durability)
+    except OSError as error:
+        lock.close()
+        raise StoreError(f"data directory {path}: {error.strerror or error}") from error
     except BaseException:
         lock.close()
         raise
     try:
         databases = _open_databases(environment)
         _check_schema(path, environment, databases)
+    except lmdb.Error as error:
+        environment.close()
+        lock.close()
+        raise _damaged(path, str(error)) from error
     except BaseException:
         environment.close()
         lock.close()
@@ -136,39 +158,128 @@ def open_environment(path: Path, durability: Durability = "fsync", create: bool 
     return Environment(path, environment, databases, lock)
 
 
-def _open(path: Path, durability: Durability, create: bool) -> lmdb.Environment:
-    if not create and not (path / "data.mdb").exists():
-        raise StoreError(f"{path}: there is no store (data.mdb) in this directory")
+def _create(path: Path) -> None:
+    """Make an empty store elsewhere and move it here, so that an empty or half-made ``data.mdb`` is always damage."""
+    fresh = path / "new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    fresh.chmod(0o700)
+    _make_private(fresh / DATA)
+    _make_private(fresh / LOCK)
+    environment = _open_file(fresh, "fsync")
     try:
-        environment = lmdb.open(
-            str(path),
-            map_size=max(FIRST_MAP_SIZE, _size_of(path / "data.mdb") * 2),
-            max_dbs=len(DATABASES),
-            mode=0o600,
-            sync=durability == "fsync",
-            metasync=durability == "fsync",
-            readahead=False,
-            create=create,
-        )
-        # Readers that a crash has left behind would keep pages from being used again.
-        environment.reader_check()
+        databases = _open_databases(environment)
+        with environment.begin(write=True) as transaction:
+            transaction.put(SCHEMA_KEY, SCHEMA.to_bytes(4, "big"), db=databases["meta"])
+    finally:
+        environment.close()
+    (fresh / DATA).rename(path / DATA)
+    shutil.rmtree(fresh)
+    # A file that is on disk is of no use while its name is not.
+    _sync_directory(path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "nt":
+        return  # Directories cannot be opened there.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_private(path: Path) -> None:
+    """Create a file if need be, so that only its owner may open it: whatever the umask."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    path.chmod(0o600)
+
+
+def _open(path: Path, durability: Durability) -> lmdb.Environment:
+    data = path / DATA
+    if not data.exists():
+        raise StoreError(f"{path}: there is no store ({DATA}) in this directory")
+    size = data.stat().st_size
+    if not size:
+        raise _damaged(path, "the file is empty")
+    try:
+        data.chmod(0o600)
+        _make_private(path / LOCK)
+        environment = _open_file(path, durability)
     except (lmdb.Error, OSError) as error:
-        raise StoreError(
-            f"{path / 'data.mdb'}: cannot be opened: {error}. Nothing was changed. If the file is damaged, "
-            "restore a backup (mqttbroker store restore), or move the directory away to begin anew"
-        ) from error
-    for name in ("data.mdb", "lock.mdb"):
-        (path / name).chmod(0o600)
+        raise _damaged(path, str(error)) from error
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < needed:
+        environment.close()
+        return _open_shortened(path, durability, size, needed)
     return environment
 
 
-def _size_of(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _open_file(path: Path, durability: Durability) -> lmdb.Environment:
+    environment = lmdb.open(
+        str(path),
+        map_size=max(FIRST_MAP_SIZE, (path / DATA).stat().st_size * 2),
+        max_dbs=len(DATABASES),
+        mode=0o600,
+        sync=durability == "fsync",
+        metasync=durability == "fsync",
+        readahead=False,
+    )
+    # Readers that a crash has left behind would keep pages from being used again.
+    environment.reader_check()
+    return environment
+
+
+def _open_shortened(path: Path, durability: Durability, size: int, needed: int) -> lmdb.Environment:
+    """Open a file that is shorter than the pages that it speaks of.
+
+    The last pages may never have been written, because they were free again before the commit: that is harmless. Or
+    the file was cut off. To read beyond its end would kill the process, so it is lengthened, and read as a whole.
+    """
+    os.truncate(path / DATA, needed)
+    environment = None
+    try:
+        environment = _open_file(path, durability)
+        databases = _open_databases(environment)
+        with environment.begin() as transaction:
+            for database in databases.values():
+                for _ in rows(transaction, database):
+                    pass
+    except lmdb.Error as error:
+        if environment is not None:
+            environment.close()
+        os.truncate(path / DATA, size)
+        raise _damaged(path, f"the file was cut off at {size} of {needed} bytes ({error})") from error
+    return environment
+
+
+def _damaged(path: Path, what: str) -> StoreError:
+    return StoreError(
+        f"{path / DATA}: cannot be read: {what}. Nothing was changed. If the file is damaged, "
+        "restore a backup (mqttbroker store restore), or move the directory away to begin anew"
+    )
+
+
+def is_full(error: Exception, path: Path) -> bool:
+    """Whether a commit failed for want of room on the disk of the store in this directory.
+
+    A write that finds room for a part of it is reported by LMDB as any other failure to write, though it is as harmless
+    as one that finds none: nothing refers to the pages, and they are written anew.
+    """
+    if isinstance(error, lmdb.DiskError) or getattr(error, "errno", None) == errno.ENOSPC:
+        return True
+    if not hasattr(os, "statvfs") or os.strerror(errno.EIO) not in str(error):
+        return False
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize < NO_ROOM
 
 
 def lock_directory(path: Path) -> IO[bytes]:
     """Keep brokers out for as long as the file is open. Raises :class:`StoreError` where there is one."""
-    descriptor = os.open(path / "broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    _make_private(path / "broker.lock")
+    descriptor = os.open(path / "broker.lock", os.O_RDWR)
     lock = os.fdopen(descriptor, "r+b")
     try:
         _lock_file(lock)

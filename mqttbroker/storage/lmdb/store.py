@@ -12,7 +12,6 @@ itself to writes for good and tells the broker, which stops (a sync that fails a
 
 from __future__ import annotations
 
-import errno
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ import lmdb
 
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import Batch, Changes, StoredSession, forget_session, merge
-from mqttbroker.storage.lmdb.environment import Durability, fetch, open_environment, rows
+from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, open_environment, rows
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable, StoreError
@@ -75,8 +74,12 @@ class LmdbStore:
         self.congested: bool = False
         self.commits: int = 0
         """Transactions since the store was opened."""
-        self._writer = Writer(self._environment, self._done)
-        self._load_numbers()
+        try:
+            self._load_numbers()
+            self._writer = Writer(self._environment, self._done)
+        except BaseException:
+            self._environment.close()
+            raise
 
     # Durability.
 
@@ -167,17 +170,20 @@ class LmdbStore:
         if error is None and not self.accepting and self._failure is None:
             self.accepting = True
             self._log("info", "the store has room again")
-        if self.accepting and not (self._batch.empty and not self._batch.callbacks):
+        if self.accepting and not self._batch.empty:
             # What arrived meanwhile syncs while the callbacks of this batch run.
             self._hand_over()
         self.congested = self._batch.size > CONGESTED
         for callback in callbacks:
             callback(told)
+        if self.accepting and self._batch.callbacks:
+            # There may be nothing to write for them, in which case their turn is now, and was not before.
+            self._hand_over()
         self.settled = self._committing is None and self._batch.empty and not self._batch.callbacks
 
     def _explain(self, error: Exception, batch: Batch) -> StoreError:
         """Deal with a commit that failed; what its callbacks are told."""
-        if not _is_full(error):
+        if not is_full(error, self._environment.path):
             self._fail(error)
             return StoreError(f"the store has failed: {error}")
         if self.accepting:
@@ -204,10 +210,13 @@ class LmdbStore:
         """Number each session that the file has."""
         for number, header, next_sequence in self._headers():
             self._sessions[header.client_id] = StoredSession(number, next_sequence)
-            self._next_session = max(self._next_session, number + 1)
         with self._environment.read() as transaction:
-            for key, _ in rows(transaction, self._databases["doomed"]):
-                self._next_session = max(self._next_session, int.from_bytes(key, "big") + 1)
+            # Of a session whose record is damaged the rest is still there, and must not become another session's.
+            for name in PER_SESSION:
+                with transaction.cursor(self._databases[name]) as cursor:
+                    if cursor.last():
+                        number = int.from_bytes(bytes(cursor.key())[:8], "big")
+                        self._next_session = max(self._next_session, number + 1)
 
     def _headers(self) -> list[tuple[int, codec.SessionHeader, int]]:
         found = []
@@ -370,10 +379,19 @@ class LmdbStore:
             changes.gone[sequence] = None
 
     def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
-        """A slice of the queue: from the file, as changed by what is under way."""
+        """A slice of the queue: from the file, as changed by what is under way. Empty where the file is beyond reading,
+        which is a failure of the store.
+        """
         stored = self._sessions.get(client_id)
         if stored is None or limit <= 0:
             return []
+        try:
+            return self._read_queue(stored, after, limit)
+        except StoreError as error:
+            self._fail(error)
+            return []
+
+    def _read_queue(self, stored: StoredSession, after: int, limit: int) -> list[QueuedMessage]:
         under_way = [changes for changes in (stored.committing, stored.changes) if changes is not None]
         found: dict[int, QueuedMessage] = {}
         prefix = codec.number_key(stored.number)
@@ -404,9 +422,12 @@ class LmdbStore:
         message = entry.message
         if message is None:
             body = codec.number_key(entry.body)
-            value = fetch(transaction, self._databases["bodies"], body) or b""
-            message = self._readable("bodies", body, value, codec.unpack_message)
+            stored = fetch(transaction, self._databases["bodies"], body)
+            if stored is not None:
+                message = self._readable("bodies", body, stored, codec.unpack_message)
             if message is None:
+                self._log("error", "message lost with its damaged record", database="queue", key=key.hex())
+                self._write().corrupt.append(("queue", key))
                 return None
         return QueuedMessage(
             sequence,
@@ -453,6 +474,9 @@ class LmdbStore:
             return None
 
 
+PER_SESSION = ("sessions", "counters", "subscriptions", "wills", "incoming", "queue", "doomed")
+"""Databases whose keys begin with the number of a session."""
+
 KEEP = -1
 """In a mark: leave the packet identifier as it is."""
 
@@ -463,7 +487,3 @@ def _mark(queued: QueuedMessage, mark: tuple[int, bool] | None) -> None:
         if packet_id != KEEP:
             queued.packet_id = packet_id
         queued.released = queued.released or released
-
-
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, lmdb.DiskError) or getattr(error, "errno", None) == errno.ENOSPC

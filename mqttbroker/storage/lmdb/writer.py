@@ -20,7 +20,7 @@ import lmdb
 
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import Batch, Changes
-from mqttbroker.storage.lmdb.environment import Databases, Environment, fetch, rows
+from mqttbroker.storage.lmdb.environment import Databases, Environment, fetch, is_full, rows
 from mqttbroker.storage.records import Message, QueuedMessage
 
 __all__ = ["Writer", "read_counters"]
@@ -41,6 +41,9 @@ class Writer:
         self._closing = False
         self._next_body = _after_last(environment)
         self._doomed = _doomed(environment)
+        self._bury_later = False
+        """Whether there was no room to delete; a commit that succeeds shows that there is again."""
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="mqttbroker-store", daemon=True)
         self._thread.start()
 
@@ -66,7 +69,7 @@ class Writer:
     def _run(self) -> None:
         while True:
             with self._given:
-                while self._batch is None and not self._closing and not self._doomed:
+                while self._batch is None and not self._closing and (self._bury_later or not self._doomed):
                     self._given.wait()
                 batch, self._batch = self._batch, None
                 self._working = batch is not None
@@ -81,6 +84,8 @@ class Writer:
                 self._bury()
 
     def _commit(self, batch: Batch) -> Exception | None:
+        if self._failure is not None:
+            return self._failure
         applied = _Applied(self._next_body)
         try:
             self._environment.write(lambda transaction: applied.apply(transaction, self._environment.databases, batch))
@@ -88,6 +93,7 @@ class Writer:
             return error
         self._next_body = applied.next_body
         self._doomed.extend(batch.deleted)
+        self._bury_later = False
         return None
 
     def _bury(self) -> None:
@@ -101,9 +107,11 @@ class Writer:
 
         try:
             self._environment.write(work)
-        except Exception:
-            # Nothing waits for it; it is taken up again when the store is opened.
-            finished = True
+        except Exception as error:
+            # Nothing waits for it. But after a sync that failed, the next must not be taken for one that succeeds.
+            self._bury_later = True
+            if not is_full(error, self._environment.path):
+                self._failure = error
         if finished:
             self._doomed.pop(0)
 
@@ -117,6 +125,7 @@ class _Applied:
 
     def apply(self, transaction: lmdb.Transaction, databases: Databases, batch: Batch) -> None:
         self.next_body = self._first_body
+        _set_aside(transaction, databases, batch)
         _apply_sessions(transaction, databases, batch)
         self._apply_queues(transaction, databases, batch)
         for topic, message in batch.retained.items():
@@ -126,10 +135,6 @@ class _Applied:
                 codec.digest(topic),
                 None if message is None else codec.pack_message(message),
             )
-        for name, key in batch.corrupt:
-            value = transaction.pop(key, db=databases[name])
-            if value is not None:
-                transaction.put(name.encode() + b":" + key, value, db=databases["quarantine"])
 
     def _apply_queues(self, transaction: lmdb.Transaction, databases: Databases, batch: Batch) -> None:
         added = [
@@ -178,6 +183,23 @@ class _Applied:
         return numbers
 
 
+def _set_aside(transaction: lmdb.Transaction, databases: Databases, batch: Batch) -> None:
+    """Move damaged records away. Comes first, because the batch may put a new record under the same key."""
+    queues = set()
+    for name, key in batch.corrupt:
+        value = transaction.pop(key, db=databases[name])
+        if value is not None:
+            transaction.put(name.encode() + b":" + key, value, db=databases["quarantine"])
+            if name == "queue":
+                queues.add(key[:8])
+    for key in queues:
+        next_sequence, _, _ = read_counters(transaction, databases, key)
+        _, queued, queued_bytes = _count(transaction, databases, key)
+        transaction.put(
+            key, codec.seal(key, codec.pack_counters(next_sequence, queued, queued_bytes)), db=databases["counters"]
+        )
+
+
 def _apply_sessions(transaction: lmdb.Transaction, databases: Databases, batch: Batch) -> None:
     for number, header in batch.sessions.items():
         key = codec.number_key(number)
@@ -208,8 +230,9 @@ def _apply_changes(transaction: lmdb.Transaction, databases: Databases, number: 
         key = codec.pair_key(number, sequence)
         value = fetch(transaction, databases["queue"], key)
         if value is not None and sequence not in changes.gone:
-            record = codec.remark_entry(codec.unseal(key, value), packet_id, released)
-            transaction.put(key, codec.seal(key, record), db=databases["queue"])
+            with suppress(codec.CorruptRecord):  # It is set aside when it is read.
+                record = codec.remark_entry(codec.unseal(key, value), packet_id, released)
+                transaction.put(key, codec.seal(key, record), db=databases["queue"])
     removed, removed_bytes = 0, 0
     for sequence in changes.gone:
         size = _delete_entry(transaction, databases, codec.pair_key(number, sequence))
@@ -294,8 +317,14 @@ def _delete_slice(transaction: lmdb.Transaction, databases: Databases, number: i
 
 
 def _after_last(environment: Environment) -> int:
-    with environment.read() as transaction, transaction.cursor(environment.databases["bodies"]) as cursor:
-        return int.from_bytes(cast("bytes", cursor.key()), "big") + 1 if cursor.last() else 1
+    """One more than any number of a body; those that were set aside are still referred to."""
+    number = 0
+    with environment.read() as transaction:
+        for name in ("bodies", "references"):
+            with transaction.cursor(environment.databases[name]) as cursor:
+                if cursor.last():
+                    number = max(number, int.from_bytes(cast("bytes", cursor.key()), "big"))
+    return number + 1
 
 
 def _doomed(environment: Environment) -> list[int]:
