@@ -5,10 +5,8 @@ outboxes through ``BrokerCore.flush`` after each call. Everything happens within
 thread; none of them waits.
 
 States, and the packets that each takes, are the table in ``handlers/__init__.py``. A packet that the table does not
-have is a Protocol Error. This module has the packet loop with the short path of PUBLISH and PUBACK, and the one place
-where an error becomes an answer on the wire (:meth:`Connection.fail`).
-
-The short path never builds a packet object. ``tests/broker/test_short_path.py`` holds it equal to the general path.
+have is a Protocol Error. How bytes become packets is ``packet_loop.py``. This module has what a connection knows, how
+it answers, and the one place where an error becomes an answer on the wire (:meth:`Connection.fail`).
 """
 
 from __future__ import annotations
@@ -18,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mqttbroker.broker.authority import Identity, Proceed
-from mqttbroker.broker.handlers import TABLE, connect
+from mqttbroker.broker.handlers import connect
+from mqttbroker.broker.packet_loop import take_packets
 from mqttbroker.broker.route import Route
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import (
@@ -29,19 +28,15 @@ from mqttbroker.protocol import (
     MQTTError,
     Packet,
     PacketTooLarge,
-    PacketType,
     PingReq,
     PingResp,
     Properties,
     ProtocolVersion,
-    ProtocolViolation,
     ReasonCode,
-    decode,
     encode,
-    read_remaining_length,
 )
-from mqttbroker.sessions import NOWHERE, Carrier, Drop, Outbox, Session
-from mqttbroker.storage import Durable, Message
+from mqttbroker.sessions import Carrier, Outbox, Session
+from mqttbroker.storage import Durable
 
 if TYPE_CHECKING:
     from mqttbroker.broker.core import BrokerCore
@@ -228,7 +223,7 @@ class Connection:
             self.partial = None
             self.needed = 0
         try:
-            used = self._take_packets(data, now)
+            used = take_packets(self, data, now)
         except MQTTError as error:
             self.fail(error, now)
             return
@@ -237,149 +232,6 @@ class Connection:
             return
         if used < len(data) and self.state != State.CLOSED:
             self.partial = bytearray(data[used:] if used else data)
-
-    def _take_packets(self, data: bytes, now: float) -> int:
-        """Handle every whole packet; the number of bytes used."""
-        size = len(data)
-        position = 0
-        cache = self.core.router.routes
-        five = self.five
-        run_route: Route | None = None
-        run_begin = run_stop = run_count = 0
-        try:
-            while size - position >= 2:
-                first = data[position]
-                length = data[position + 1]
-                start = position + 2
-                if length > 127:
-                    length, start = read_remaining_length(data, position + 1)
-                    if length < 0:
-                        break
-                    if start - position + length > self.maximum_packet_size:
-                        self._too_large(first, start - position + length)
-                stop = start + length
-                if stop > size:
-                    break
-                if first == 0x30 and length > 1:
-                    # QoS 0, no flags: the bytes of a run of packets for one route are passed on as they are.
-                    topic_stop = start + 2 + (data[start] << 8) + data[start + 1]
-                    route = self.routes.get(data[start + 2 : topic_stop])
-                    if route is not None and route.version == cache.version:
-                        if five:
-                            plain = route.verbatim5 is not None and topic_stop < stop and data[topic_stop] == 0
-                        else:
-                            plain = route.verbatim4 is not None and topic_stop <= stop
-                        if plain:
-                            if route is not run_route:
-                                if run_route is not None:
-                                    self._forward(run_route, data[run_begin:run_stop], run_count)
-                                run_route = route
-                                run_begin = position
-                                run_count = 0
-                            run_count += 1
-                            run_stop = position = stop
-                            continue
-                if run_route is not None:
-                    self._forward(run_route, data[run_begin:run_stop], run_count)
-                    run_route = None
-                position = stop
-                if first == 0x40 and length == 2:
-                    self._puback((data[start] << 8) + data[start + 1], now)
-                elif first == 0x32 and self._publish_at_least_once(data, start, stop, now):
-                    pass
-                else:
-                    self._packet(first, data[start:stop], now)
-                    five = self.five
-                if self.undecided or self.state == State.CLOSED:  # [MQTT-3.1.4-6] [3.1.1: MQTT-3.1.4-5]
-                    break
-        finally:
-            if run_route is not None:  # Also where the packet after the run was an error.
-                self._forward(run_route, data[run_begin:run_stop], run_count)
-        if position < size:
-            self._note_needed(data, position, size)
-        return position
-
-    def _note_needed(self, data: bytes, position: int, size: int) -> None:
-        """Before another look at a partial packet is worth while, this many bytes must be there."""
-        self.needed = 0
-        if self.undecided:
-            return  # It is looked at when there is a verdict: other limits may hold then.
-        if self.state == State.OPENED:
-            connect.check_first_byte(data[position])
-        if size - position >= 2:
-            length, start = read_remaining_length(data, position + 1)
-            self.needed = start - position + length if length >= 0 else 0
-
-    def _forward(self, route: Route, packets: bytes, count: int) -> None:
-        """The short path of QoS 0: one object for everybody."""
-        self.core.counters.messages_received += count
-        sessions = route.verbatim5 if self.five else route.verbatim4
-        if not sessions:
-            self.core.counters.messages_unrouted += count
-            return
-        dirty = self.core.dirty
-        for session in sessions:
-            outbox = session.outbox
-            if outbox.open:
-                chunks = outbox.chunks
-                if not chunks:
-                    dirty.append(outbox)
-                chunks.append(packets)
-            elif outbox is not NOWHERE:
-                session.count_drop(Drop.CONGESTED, count)
-
-    def _publish_at_least_once(self, data: bytes, start: int, stop: int, now: float) -> bool:
-        """The short path of QoS 1; false where the packet must take the general path."""
-        topic_stop = start + 2 + (data[start] << 8) + data[start + 1] if stop - start > 1 else stop
-        payload_start = topic_stop + (3 if self.five else 2)
-        if payload_start > stop or (self.five and data[payload_start - 1] != 0):
-            return False
-        route = self.routes.get(data[start + 2 : topic_stop])
-        if route is None or route.version != self.core.router.routes.version:
-            return False
-        packet_id = data[topic_stop : topic_stop + 2]
-        if packet_id == b"\0\0":
-            return False
-        core = self.core
-        if core.checks_at_least_once or not core.store.accepting or self.inbound >= core.limits.receive_maximum:
-            return False
-        core.counters.messages_received += 1
-        message = Message(
-            route.topic, route.topic_bytes, data[payload_start:stop], 1, False, b"", 0.0, self.session.client_id
-        )
-        stored = core.router.send(message, route, now)
-        answer = b"\x40\x02" + packet_id
-        if route.empty:
-            core.counters.messages_unrouted += 1
-            if self.five:
-                answer = b"\x40\x03" + packet_id + b"\x10"
-        self.answer(answer, stored, now)
-        return True
-
-    def _puback(self, packet_id: int, now: float) -> None:
-        """The short path of PUBACK without a reason code."""
-        queued = self.session.inflight.get(packet_id)
-        if queued is not None and queued.qos == 1:
-            self.session.acknowledged(packet_id, now)
-        else:
-            self._packet(0x40, packet_id.to_bytes(2, "big"), now)
-
-    def _packet(self, first: int, body: bytes, now: float) -> None:
-        """The general path of every packet."""
-        if self.state == State.OPENED:
-            connect.check_first_byte(first)
-            connect.note_version(self, body)
-        packet_type = first >> 4
-        if packet_type and (self.state, packet_type) not in EXPECTED:
-            # Before it is decoded: what is wrong inside a packet that may not come at all is of no interest.
-            raise ProtocolViolation(f"{PacketType(packet_type).name} is not expected here")
-        packet = decode(first, body, self.version, max_user_properties=self.core.limits.max_user_properties)
-        TABLE[self.state, packet.type](self, packet, now)
-
-    def _too_large(self, first: int, size: int) -> None:
-        if self.state == State.OPENED:
-            connect.check_first_byte(first)
-        raise PacketTooLarge(f"packet of {size} bytes, the limit is {self.maximum_packet_size}")
 
     # Answers.
 
@@ -536,7 +388,6 @@ class Connection:
 
 
 PUBACK = 0x40
-EXPECTED = frozenset(TABLE)
 REFUSALS_LOGGED = 50
 TOPIC_LOGGED = 256
 

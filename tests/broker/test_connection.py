@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttbroker.broker import BrokerCore, Limits
+from mqttbroker.broker import BrokerCore, Limits, packet_loop
+from mqttbroker.broker import connection as connection_module
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import (
     ConnAck,
@@ -112,14 +113,13 @@ class TestFraming:
         world = World()
         peer = world.client()
         looks = 0
-        take_packets = type(peer.connection)._take_packets
 
         def counted(*arguments: object) -> int:
             nonlocal looks
             looks += 1
-            return take_packets(*arguments)  # type: ignore[arg-type]
+            return packet_loop.take_packets(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(type(peer.connection), "_take_packets", counted)
+        monkeypatch.setattr(connection_module, "take_packets", counted)
         packet = encode(Publish("t", b"x" * 100_000), V5)
         for begin in range(0, len(packet), 100):
             peer.feed(packet[begin : begin + 100])

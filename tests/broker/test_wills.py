@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mqttbroker.broker import Decision, Identity, Limits
+from mqttbroker.broker import Action, Decision, Identity, Limits
 from mqttbroker.protocol import Properties, ReasonCode, Will
 from tests.broker.support import V311, Deny, Peer, World
 
@@ -252,7 +252,7 @@ class TestRefused:
 
     def test_an_authoriser_that_raises_keeps_no_session_from_ending(self) -> None:
         class Broken(Deny):
-            def decide(self, identity: Identity, action: object, topic: str) -> Decision:  # type: ignore[override]
+            def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
                 if topic == "will" and broken:
                     raise RuntimeError("no rules")
                 return Decision(True)

@@ -210,7 +210,7 @@ def census(broker: RunningBroker) -> Census:
             len(core.router),
             len(core.retained),
             len(core.wheel),
-            running._host.open_carriers,
+            len(running._host.carriers),
         )
 
     return broker.call(count)
