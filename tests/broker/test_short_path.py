@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttbroker.broker import Connection, Counters, Limits
+from mqttbroker.broker import Connection, Counters, Limits, packet_loop
 from mqttbroker.protocol import (
     Packet,
     Properties,
@@ -229,15 +229,17 @@ def subscribe(request: SubscriptionRequest, properties: Properties, version: Pro
     return encode(Subscribe(1, (request,), properties), version)
 
 
+def _general_puback(connection: Connection, packet_id: int, now: float) -> None:
+    packet_loop._packet(connection, 0x40, packet_id.to_bytes(2, "big"), now)
+
+
 class TestEquality:
     @given(scenarios())
     def test_of_short_and_general_path(self, scenario: Scenario) -> None:
         short = Play(scenario, True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Connection, "_publish_at_least_once", lambda *arguments: False)
-            patch.setattr(
-                Connection, "_puback", lambda self, number, now: self._packet(0x40, number.to_bytes(2, "big"), now)
-            )
+            patch.setattr(packet_loop, "_publish_at_least_once", lambda *arguments: False)
+            patch.setattr(packet_loop, "_puback", _general_puback)
             general = Play(scenario, False)
         assert short.got == general.got
         assert short.counters() == general.counters()
@@ -278,7 +280,7 @@ class TestWhatTakesTheShortPath:
         def general(*arguments: object) -> None:
             raise AssertionError("the general path")
 
-        monkeypatch.setattr(Connection, "_packet", general)
+        monkeypatch.setattr(packet_loop, "_packet", general)
         assert talker.publish("t", b"x", qos=1) == [PubAck(2)]
         assert listener.payloads() == [b"x"]
         listener.acknowledge([first])
