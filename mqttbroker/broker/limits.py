@@ -22,13 +22,13 @@ class Limits:
     """Limits and choices of one broker. Sizes are in bytes, times in seconds."""
 
     max_connections: int = 100_000
-    """Connections at one time; one more is answered with 0x97 (3.1.1: 3) and closed."""
+    """Connections at one time; one more is cut before it has said anything."""
     max_connections_per_address: int = 20_000
-    """Connections at one time from one address; as above."""
+    """Connections at one time from one address; one more is cut as well."""
     connect_timeout: float = 10.0
     """Time in which a new connection must have sent its whole CONNECT, and an authenticator have answered."""
     max_connect_size: int = 262_144
-    """Bytes that are taken from a peer before it is authenticated; more is answered with 0x95."""
+    """Bytes of the largest CONNECT; a larger one ends the connection without an answer."""
     max_packet_size: int = 8_388_608
     """Largest packet accepted, announced as Maximum Packet Size; a larger one is answered with 0x95."""
     max_user_properties: int = 256

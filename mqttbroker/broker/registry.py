@@ -161,12 +161,11 @@ class Registry:
         if self.sessions.get(client_id) is session:
             del self.sessions[client_id]
         self._core.wheel.cancel(("expiry", client_id))
-        owed = session.leave_undelivered(now)
+        self._core.router.hand_over(session.leave_undelivered(now), session, now)
         self._core.router.unsubscribe_all(session)
         if session.persistent:
             self._core.store.delete_session(client_id)
         self._publish_will(session, now)
-        self._core.router.hand_over(owed, session, now)
 
     # Wills.
 

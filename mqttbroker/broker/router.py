@@ -6,6 +6,7 @@ message, and the definition of what the short path in ``connection.py`` does for
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from mqttbroker.broker.authority import Authorizer, Identity
@@ -160,13 +161,14 @@ class Router:
             session.deliver(message, qos, message.retain and target.retain_as_published, target.identifiers, now)
             stored = stored or (qos > 0 and session.persistent)
         for group in route.groups:
-            stored = self.send_to_group(message, group, None, now) or stored
+            taker = self.send_to_group(message, group, None, now)
+            stored = stored or (taker is not None and taker.persistent and message.qos > 0)
         for sink in route.sinks:
             sink.sink.accept(message, min(message.qos, sink.qos))
         return stored
 
-    def send_to_group(self, message: Message, group: Group, exclude: Session | None, now: float) -> bool:
-        """Give a message to one member of a shared group; true if it went into the store.
+    def send_to_group(self, message: Message, group: Group, exclude: Session | None, now: float) -> Session | None:
+        """Give a message to one member of a shared group; the member, or ``None`` where there is nobody to take it.
 
         A member whose user may not read the topic is passed over. What a member was given is its own until its session
         ends, also while it is away [MQTT-4.8.2-4].
@@ -181,18 +183,18 @@ class Router:
             retain = message.retain and subscription.retain_as_published
             qos = min(message.qos, subscription.qos)  # [MQTT-4.8.2-3]
             session.deliver(message, qos, retain, identifiers, now, share=subscription.topic_filter)
-            return qos > 0 and session.persistent
-        return False
+            return session
+        return None
 
-    def hand_over(self, owed: list[QueuedMessage], former: Session, now: float) -> None:
-        """A session has ended: give its shared messages to other members, and count the rest as dropped."""
+    def hand_over(self, owed: Iterable[QueuedMessage], former: Session, now: float) -> None:
+        """A session ends: give its shared messages to other members, and count the rest as dropped."""
         for queued in owed:
             group = self._groups.get(queued.share) if queued.share else None
             # [MQTT-4.8.2-5] A QoS 2 message that was sent is not sent to anybody else.
             if group is None or (queued.qos == 2 and queued.packet_id):
                 former.count_drop(Drop.SESSION_ENDED)
-            else:
-                self.send_to_group(queued.message, group, former, now)
+            elif self.send_to_group(queued.message, group, former, now) is None:
+                former.count_drop(Drop.SESSION_ENDED)
 
 
 _PLAIN4 = Wire(False)

@@ -119,8 +119,9 @@ class StreamProtocol(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Close when everything has left, or when the client has had long enough to take it.
 
-        First only in our direction: where a socket is closed with something unread in it, the system tells the client so
-        at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown away.
+        First only in our direction: where a socket is closed with something unread in it, the system tells the client
+        so at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown
+        away.
         """
         self.connection = None
         waiting = self.transport.get_write_buffer_size()

@@ -2,7 +2,7 @@
 
 A QoS 1 or 2 message that a session is owed is in one of four places, and moves through them in this order:
 
-``backlog``   only in the store, because the queue in memory is full; read ahead as the queue drains;
+``backlog``   only in the store, because the client is away or the queue in memory is full; read as the queue drains;
 ``queue``     in memory, never sent;
 ``resend``    sent on an earlier connection and waiting to be sent again on this one;
 ``inflight``  has a packet identifier: sent, not yet acknowledged (those in ``resend`` are here too).
@@ -25,6 +25,7 @@ Absent on purpose: who a message goes to (the router), when a session ends (the 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from enum import StrEnum
 
 from mqttbroker.sessions.outbox import NOWHERE, Outbox
@@ -199,11 +200,19 @@ class Session:
         self.resend = deque(self.inflight.values()) if self.inflight else None
 
     def detach(self) -> None:
-        """The connection has ended."""
+        """The connection has ended.
+
+        What is in the store is not held in memory for a client that may never come back.
+        """
         self.outbox = NOWHERE
         self.wire = _OFFLINE
         self.quota = 0
         self.resend = None
+        if self.persistent:
+            self.backlog = self.load
+            self.loaded = 0
+            self.inflight = {}
+            self.queue = None
 
     # Sending.
 
@@ -367,7 +376,7 @@ class Session:
         self.owed_bytes += size
         if self.persistent:
             limits.store.enqueue(self.client_id, queued)
-            if self.backlog or (self.queue and len(self.queue) >= limits.window):
+            if self.backlog or not self.online or (self.queue and len(self.queue) >= limits.window):
                 self.backlog += 1
                 return
         if self.queue is None:
@@ -404,22 +413,34 @@ class Session:
                 self.resend = deque()
             self.resend.append(queued)
 
-    def leave_undelivered(self, now: float) -> list[QueuedMessage]:
+    def leave_undelivered(self, now: float) -> Iterator[QueuedMessage]:
         """Everything owed that has not expired, in order, as the session ends; it is up to the caller what becomes of
         it.
+
+        A stored queue is read in slices. Where the session has no shared subscription nobody else can get any of it, so
+        that it is counted as dropped, and not read.
         """
-        while self.backlog:
-            self._read_ahead()
-        owed: list[QueuedMessage] = []
-        for queued in (*self.inflight.values(), *(self.queue or ())):
-            if self._expired(queued, now):
-                self.count_drop(Drop.EXPIRED)
-            else:
-                owed.append(queued)
+        if self.persistent and not any(each.startswith("$share/") for each in self.subscriptions):
+            if self.load:
+                self.count_drop(Drop.SESSION_ENDED, self.load)
+        else:
+            yield from self._undelivered(now)
         self.inflight = {}
         self.queue = self.resend = None
-        self.owed_bytes = 0
-        return owed
+        self.backlog = self.owed_bytes = 0
+
+    def _undelivered(self, now: float) -> Iterator[QueuedMessage]:
+        while True:
+            for queued in (*self.inflight.values(), *(self.queue or ())):
+                if self._expired(queued, now):
+                    self.count_drop(Drop.EXPIRED)
+                else:
+                    yield queued
+            self.inflight = {}
+            self.queue = None
+            if not self.backlog:
+                return
+            self._read_ahead()
 
     def purge(self) -> int:
         """Drop every message that was never sent; the number of them."""

@@ -103,8 +103,15 @@ def main() -> None:
     if name != "none":
         arm(name, int(count or 1))
     sys.argv = ["mqttbroker", *sys.argv[2:]]
+    from mqttbroker import security, server
     from mqttbroker.cli import main as run
 
+    assert security is not None and server is not None  # Whoever we become may not be able to import them.
+    if "TEST_BECOME" in os.environ:
+        number = int(os.environ["TEST_BECOME"])
+        os.setgroups([])
+        os.setgid(number)
+        os.setuid(number)
     run()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mqttbroker.protocol import Publish, PubRel
-from mqttbroker.sessions import Drop, Session
+from mqttbroker.sessions import Drop, Session, Subscription
 from mqttbroker.storage import MemoryStore, SessionRecord, SubscriptionRecord, WillRecord
 from tests.broker.support import START
 from tests.sessions.support import Line, make_limits, make_message, make_session
@@ -120,12 +120,26 @@ class TestExpiry:
 class TestWindow:
     """A long stored queue is in memory only as far as the window."""
 
+    def test_for_an_absent_client_nothing_is_in_memory(self) -> None:
+        session = make_session(make_limits(window=3), persistent=True)
+        line = Line(session, receive_maximum=2)
+        fill(session, 6)
+        before = [each.payload for each in line.published()]
+        session.detach()
+        fill(session, 4, 6)
+        assert (session.inflight, session.queue, session.backlog, session.load) == ({}, None, 10, 10)
+        line = Line(session, receive_maximum=10)
+        again = line.published()
+        assert [each.payload for each in again[:2]] == before
+        assert [each.dup for each in again] == [True] * 2 + [False] * 8
+        assert [each.payload for each in again] == [str(number).encode() for number in range(10)]
+
     def test_the_rest_stays_in_the_store(self) -> None:
         session = make_session(make_limits(window=3), persistent=True)
+        line = Line(session, receive_maximum=2)
         fill(session, 10)
         assert session.queue is not None
-        assert (len(session.queue), session.backlog, session.load) == (3, 7, 10)
-        line = Line(session, receive_maximum=2)
+        assert (len(session.queue), session.backlog, session.load) == (3, 5, 10)
         seen = []
         while batch := line.published():
             seen += [each.payload for each in batch]
@@ -291,8 +305,16 @@ class TestLeaveUndelivered:
         Line(session, receive_maximum=2)
         fill(session, 7)
         session.detach()
-        owed = session.leave_undelivered(NOW)
+        session.subscriptions["$share/g/t"] = Subscription(session, "$share/g/t", 1)
+        owed = list(session.leave_undelivered(NOW))
         assert [each.message.payload for each in owed] == [str(number).encode() for number in range(7)]
+        assert (session.load, session.owed_bytes) == (0, 0)
+
+    def test_what_nobody_else_can_get_is_not_even_read(self) -> None:
+        session = make_session(make_limits(window=2), persistent=True)
+        fill(session, 7)
+        assert list(session.leave_undelivered(NOW)) == []
+        assert session.dropped == {Drop.SESSION_ENDED: 7}
         assert (session.load, session.owed_bytes) == (0, 0)
 
     def test_without_what_has_expired(self) -> None:
@@ -303,4 +325,4 @@ class TestLeaveUndelivered:
         assert session.dropped == {Drop.EXPIRED: 1}
 
     def test_nothing(self) -> None:
-        assert make_session().leave_undelivered(NOW) == []
+        assert list(make_session().leave_undelivered(NOW)) == []

@@ -42,6 +42,7 @@ from tests.threats.attack import (
     census,
     ended,
     growth,
+    restored,
 )
 
 VERSIONS = pytest.mark.parametrize("version", [V311, V5], ids=["v311", "v5"])
@@ -65,17 +66,18 @@ class TestLengthsBeforeConnect:
                 client.send_bytes(b"\x10" + LARGEST + prefixed(b"MQTT") + b"\x05\x02")
                 assert await client.expect_closed() == []
 
-        await one()
         before = census(broker)
+        await one()
+        await restored(broker, before)
         with growth(broker) as found:
             for _ in range(10):
                 await asyncio.gather(*(one() for _ in range(50)))
             assert [line[:2] for line in broker.logged] == [("warning", "connection failed")] * 500
             assert {line[2]["code"] for line in broker.logged} == {"0x95"}
+            await restored(broker, before)
         # Five hundred of them at 256 MiB each; what is allowed here is the test's own sockets and log.
         assert found.peak < 20_000_000
         assert found.size < 1_000_000
-        assert census(broker) == before
 
     async def test_cve_2017_7651_mosquitto_memory_within_the_limit(self, broker: RunningBroker, attack: Attack) -> None:
         """As above, with a length that is just within what is taken before authentication: it must arrive in time."""
@@ -93,8 +95,8 @@ class TestLengthsBeforeConnect:
                 assert await client.expect_closed() == []
                 attack.failure(client, ReasonCode.UNSPECIFIED_ERROR)
                 await client.close()
+            await restored(broker, before)
         assert found.peak < 200 * 50_000
-        assert census(broker) == before
 
     @pytest.mark.parametrize("kind", [0, *range(2, 16)], ids="type {}".format)
     async def test_cve_2023_0809_mosquitto_first_packet_is_not_connect(self, attack: Attack, kind: int) -> None:
@@ -271,7 +273,7 @@ class TestPacketsInTheWrongPlace:
         before = census(broker)
         async with attack.connected(version, "twice") as client:
             await attack.rejected(client, second, VIOLATION)
-        assert census(broker) == before
+        await restored(broker, before)
 
     @VERSIONS
     @pytest.mark.parametrize("broker", [{"authenticator": Doorkeeper()}], indirect=True, ids=["with passwords"])
@@ -293,11 +295,12 @@ class TestPacketsInTheWrongPlace:
         before = census(broker)
         for number in range(100):
             await one(number)
+        await restored(broker, before)
         with growth(broker) as found:
             for number in range(100, 250):
                 await one(number)
-        assert census(broker) == before
-        assert found.size < 150 * 100
+            await restored(broker, before)
+        assert found.size < 150 * 200
         assert found.objects < 75
 
 

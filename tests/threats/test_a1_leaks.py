@@ -11,7 +11,7 @@ import pytest
 from mqttbroker.protocol import ReasonCode
 from mqttbroker.testing.running import RunningBroker
 from tests.conformance.wire import connect_packet, cut, pair, prefixed, publish_packet, subscribe_packet
-from tests.threats.attack import SECRET, V5, V31, V311, Attack, census, growth
+from tests.threats.attack import SECRET, V5, V31, V311, Attack, census, growth, restored
 from tests.threats.corpus import transcript
 
 ROUNDS = 30
@@ -72,15 +72,16 @@ async def test_cve_2017_7654_mosquitto_error_path_that_leaks(
     """Mosquitto lost memory on the way out of errors: a crafted CONNECT (CVE-2017-7654, CVE-2021-34431), a will with
     properties of the wrong type, a PUBLISH with a bad property (CVE-2023-3592, issue 1774), a SUBSCRIBE (2.0.21).
     """
+    broker.advance(20)  # So that the deadline for the bystander's CONNECT has passed.
+    before = census(broker)
     for _ in range(10):
         await round_of(attack, data, connected)
-    broker.advance(20)
-    before = census(broker)
+    await restored(broker, before)
     with growth(broker, sizes=False) as found:
         for _ in range(ROUNDS):
             await round_of(attack, data, connected)
         assert sum(line[1] != "connected" for line in broker.logged) == ROUNDS, "one line for each"
-    assert census(broker) == before
+        await restored(broker, before)
     assert found.objects < ROUNDS // 2, "not one object for each"
 
 
@@ -131,16 +132,12 @@ async def test_flashmq_174_abrupt_end_at_any_point(broker: RunningBroker, attack
         + publish_packet("a/b", b"", first=0x31)
         + b"\xe0\x00"
     )
+    broker.advance(20)
     before = census(broker)
     for length in range(len(stream)):
         async with attack.open(V5) as client:
             client.send_bytes(stream[:length])
             await cut(client)
-    broker.advance(20)
-    after = census(broker)
-    assert (after.connections, after.sessions, after.subscriptions, after.carriers) == (
-        before.connections,
-        before.sessions,
-        before.subscriptions,
-        before.carriers,
-    )
+    async with attack.connected() as client:
+        await client.publish("a/b", b"", qos=1, retain=True)
+    await restored(broker, before)

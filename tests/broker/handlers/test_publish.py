@@ -17,6 +17,8 @@ from mqttbroker.protocol import (
     PubRec,
     PubRel,
     ReasonCode,
+    Subscribe,
+    SubscriptionRequest,
     encode,
 )
 from tests.broker.support import V5, V31, V311, Deny, Peer, World, one
@@ -343,13 +345,15 @@ class TestRefused:
         world = World(store=store)
         kept = world.opened()
         kept.connect("kept", expiry=100)
-        kept.send()
         store.commit()
-        kept.take()
-        kept.subscribe_later = None if False else None  # type: ignore[attr-defined]
+        kept.send(Subscribe(1, (SubscriptionRequest("t", 1),)))
+        store.commit()
         store.accepting = False
-        world.client("p").publish(topic, qos=qos, retain=retain)
-        assert bool(world.logged("refused")) is (refused and retain)
+        answer = world.client("p").publish(topic, qos=qos, retain=retain)
+        assert [line["rule"] for line in world.logged("refused")] == (["the store is full"] if refused else [])
+        if refused and qos:
+            assert reason(answer) == ReasonCode.QUOTA_EXCEEDED
+        assert store.writes == 0
 
 
 class TestRoutes:

@@ -1,0 +1,1 @@
+"""The whole broker, without sockets, against a model of dictionaries and lists."""
