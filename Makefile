@@ -15,6 +15,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 UV := $(shell command -v uv 2>/dev/null)
 JOBS ?= 2
 COVERAGE ?= 1
+ROUNDS ?= 50
 ARGS ?=
 
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
@@ -24,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types layers check conformance bench clean
+.PHONY: help run test lint types layers check conformance bench crash clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -52,6 +53,9 @@ conformance: $(VENV)/.installed-dev ## Test the numbered statements, write docs/
 
 bench: $(VENV)/.installed-dev ## Run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+crash: $(VENV)/.installed-dev ## Kill a broker under load ROUNDS times and look what it lost (ARGS='--seed 1 --power-loss')
+	@$(BIN)/python -m tests.durability.crash --rounds $(ROUNDS) $(ARGS)
 
 clean: ## Remove what tools have left; the environments stay
 	rm -rf build dist *.egg-info htmlcov .coverage .coverage.* \

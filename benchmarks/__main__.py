@@ -44,15 +44,16 @@ def broker(name: str) -> Iterator[tuple[psutil.Process, int]]:
             command = [sys.executable, "-m", "mqttbroker", "serve", "--port", str(port), "--log-level", "warning"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _wait_until_it_listens(process, port)
+            wait_until_it_listens(process, port)
             yield psutil.Process(process.pid), port
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, timeout: float = START_TIMEOUT) -> None:
+    """Wait until something listens on the port. Raises ``RuntimeError`` if nothing does in time."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

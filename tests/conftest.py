@@ -1,5 +1,22 @@
-"""Fixtures for all tests: the broker's own pytest plugin, loaded here so that coverage measures its imports."""
+"""Fixtures for all tests: the broker's own pytest plugin, loaded here so that coverage measures its imports.
+
+The profiles of hypothesis (``--hypothesis-profile=NAME``):
+
+``deterministic`` (the default)
+    The same examples in every run, and no deadline that a busy machine could miss.
+``quick``
+    The same with a tenth of the examples, for those who run the tests very often: mutation testing.
+``thorough``
+    New examples in each run, ten times as many; a failure is printed with what reproduces it.
+"""
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 pytest_plugins = ["mqttbroker.testing.plugin"]
+
+settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=10)
+settings.register_profile("thorough", derandomize=False, deadline=None, max_examples=1_000, print_blob=True)
+settings.load_profile("deterministic")

@@ -191,9 +191,8 @@ class Router:
         for queued in owed:
             group = self._groups.get(queued.share) if queued.share else None
             # [MQTT-4.8.2-5] A QoS 2 message that was sent is not sent to anybody else.
-            if group is None or (queued.qos == 2 and queued.packet_id):
-                former.count_drop(Drop.SESSION_ENDED)
-            elif self.send_to_group(queued.message, group, former, now) is None:
+            sent = queued.qos == 2 and queued.packet_id != 0
+            if group is None or sent or self.send_to_group(queued.message, group, former, now) is None:
                 former.count_drop(Drop.SESSION_ENDED)
 
 

@@ -128,8 +128,12 @@ class StreamProtocol(asyncio.BufferedProtocol):
         if self.host.stopping or not self.transport.can_write_eof():
             self.transport.close()
         elif not self.transport.is_closing():
-            self.transport.write_eof()
-            self.transport.resume_reading()
+            try:
+                self.transport.write_eof()
+                self.transport.resume_reading()
+            except OSError:
+                # The client has reset the connection, and the event loop has not seen it yet.
+                self.transport.abort()
         if self._deadline is None:
             self._deadline = self.host.loop.call_later(LINGER if waiting else DRAIN, self.transport.abort)
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: ``mqtt_broker`` is a broker for one test, ``mqtt_broker_factory`` makes as many as a test wants."""
+"""The pytest plugin: ``mqtt_broker`` is a broker for one test, ``mqtt_broker_factory`` makes as many as are wanted."""
 
 from __future__ import annotations
 

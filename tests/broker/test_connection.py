@@ -16,7 +16,9 @@ from mqttbroker.protocol import (
     ConnAck,
     Connect,
     Disconnect,
+    MalformedPacket,
     Packet,
+    PacketTooLarge,
     PingReq,
     PingResp,
     Properties,
@@ -215,6 +217,12 @@ class TestErrors:
         assert peer.connack is None
         assert peer.carrier.closed
 
+    def test_a_packet_without_properties_has_nothing_to_leave_out(self) -> None:
+        peer = World().client()
+        peer.connection.client_maximum = 1
+        with pytest.raises(PacketTooLarge):
+            peer.connection.fitting(PingResp())
+
     def test_a_reason_that_disconnect_has_not_closes_without_one(self) -> None:
         world = World()
         peer = world.client()
@@ -228,6 +236,7 @@ class TestErrors:
         for _ in range(2):
             peer.connection.disconnect(ReasonCode.ADMINISTRATIVE_ACTION, "", world.now)
             peer.connection.lost(world.now)
+            peer.connection.fail(MalformedPacket(), world.now)
             peer.connection.writable(True, world.now)
             peer.connection.writable(False, world.now)
         assert len(world.logged("disconnected")) == 1
@@ -430,5 +439,7 @@ class TestTheEnd:
         world = World()
         peer = world.client()
         peer.connection.feed(encode(PingReq(), V5), world.now)
+        before = peer.connection.accepted
         peer.lose()
+        assert (before, peer.connection.accepted) == (True, False)
         assert peer.carrier.sent == []

@@ -155,6 +155,19 @@ class TestHeld:
         assert connack.session_present
         assert isinstance(message, Publish)
 
+    def test_retained_messages_follow_the_suback(self) -> None:
+        world, store = make_world()
+        peer = kept(world, store)
+        for topic in ("a", "b"):
+            world.client("other").publish(topic, topic.encode(), retain=True)
+        commit(world, store)
+        requests = (SubscriptionRequest("a"), SubscriptionRequest("b"))
+        assert peer.send(Subscribe(1, requests), Unsubscribe(2, ("a",))) == []
+        commit(world, store)
+        taken = peer.take()
+        assert [type(each) for each in taken] == [SubAck, Publish, UnsubAck]
+        assert [each.payload for each in taken if isinstance(each, Publish)] == [b"b"]
+
     def test_what_a_transient_session_asks_for_waits_for_nothing(self) -> None:
         world, store = make_world()
         kept(world, store)

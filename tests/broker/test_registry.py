@@ -10,7 +10,7 @@ from mqttbroker.broker import Limits
 from mqttbroker.protocol import Disconnect, Properties, ProtocolVersion, ReasonCode
 from mqttbroker.sessions import Drop
 from mqttbroker.storage import MemoryStore
-from tests.broker.support import V5, V31, V311, Peer, World
+from tests.broker.support import V5, V31, V311, Deny, Peer, World
 
 FOREVER = 0xFFFF_FFFF
 
@@ -312,6 +312,17 @@ class TestSharedMessages:
         (one,) = self.share(world, "one")
         world.client("talker").publish("t", qos=1)
         one.disconnect(expiry=0)
+        assert world.core.session_limits.dropped[Drop.SESSION_ENDED] == 1
+
+    def test_nor_where_no_other_member_may_receive_it(self) -> None:
+        deny = Deny()
+        world = World(authorizer=deny)
+        one, two = self.share(world, "one", "two")
+        world.client("talker").publish("t", qos=1)
+        assert len(one.payloads()) == 1
+        deny.denied.add(("receive", "t"))
+        one.disconnect(expiry=0)
+        assert two.take() == []
         assert world.core.session_limits.dropped[Drop.SESSION_ENDED] == 1
 
     def test_an_expired_message_is_handed_to_nobody(self) -> None:

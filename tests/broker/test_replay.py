@@ -61,6 +61,15 @@ class TestRetainHandling:
         (message,) = peer.published()
         assert (message.retain, message.qos, message.properties.subscription_identifiers) == (True, 1, (7,))
 
+    def test_own_messages_stay_away_where_no_local_is_asked_for(self) -> None:
+        """[MQTT-3.8.3-3]"""
+        world = World()
+        peer = world.client()
+        peer.publish("t/own", retain=True)
+        world.client("other").publish("t/other", retain=True)
+        peer.subscribe(SubscriptionRequest("t/#", no_local=True))
+        assert [each.topic for each in peer.published()] == ["t/other"]
+
     def test_an_expiring_message_says_what_is_left(self) -> None:
         world = World()
         world.client("p").publish("t", retain=True, properties=Properties(message_expiry_interval=10))

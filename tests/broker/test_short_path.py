@@ -24,6 +24,7 @@ from mqttbroker.protocol import (
     SubscriptionRequest,
     encode,
 )
+from mqttbroker.sessions import Drop
 from mqttbroker.storage import MemoryStore, QueuedMessage, SessionRecord, Store
 from tests.broker.support import V5, V31, V311, Deny, Peer, World
 from tests.storage.deferred import DeferredStore
@@ -312,3 +313,31 @@ class TestWhatTakesTheShortPath:
         world.core.router.routes.clear()
         talker.publish("t", b"1")
         assert listener.payloads() == [b"0"]
+
+    def test_a_subscriber_that_is_full_loses_the_whole_run(self) -> None:
+        world = World()
+        listener, talker = world.client("listener"), world.client("talker")
+        listener.subscribe("t")
+        talker.publish("t")
+        listener.congest()
+        talker.feed(encode(Publish("t"), V5) * 3)
+        assert world.session("listener").dropped == {Drop.CONGESTED: 3}
+
+    def test_runs_to_two_topics_keep_their_order(self) -> None:
+        world = World()
+        listener, talker = world.client("listener"), world.client("talker")
+        listener.subscribe("#")
+        packets = [Publish(topic, str(number).encode()) for number, topic in enumerate("aabba")]
+        for _ in range(2):  # The first time to find the routes.
+            talker.feed(b"".join(encode(packet, V5) for packet in packets))
+            assert listener.payloads() == [b"0", b"1", b"2", b"3", b"4"]
+
+    def test_packet_identifier_0_on_a_known_route(self) -> None:
+        """[MQTT-2.2.1-3]"""
+        world = World()
+        world.client("listener").subscribe("t")
+        talker = world.client("talker")
+        talker.publish("t")
+        talker.feed(b"\x32\x06\x00\x01t\x00\x00\x00")
+        assert talker.carrier.closed
+        assert world.logged("connection failed")[0]["reason"] == "protocol_error"

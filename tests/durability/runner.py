@@ -92,6 +92,21 @@ def pretend_newer() -> None:
     migrations.STEPS.update({SCHEMA: step(1), SCHEMA + 1: step(2)})
 
 
+def become(number: int) -> None:
+    """Be somebody else from the moment on when the store is opened: the interpreter may be root's own."""
+    original: Callable[..., environment.Environment] = vars(store)["open_environment"]
+    "".encode("idna")  # The event loop looks this one up later.
+
+    @functools.wraps(original)
+    def open_environment(*arguments: Any, **keywords: Any) -> environment.Environment:
+        os.setgroups([])
+        os.setgid(number)
+        os.setuid(number)
+        return original(*arguments, **keywords)
+
+    vars(store)["open_environment"] = open_environment
+
+
 def main() -> None:
     """Arm the point, shrink the map or raise the layout where that is asked for, and run the broker."""
     name, _, count = sys.argv[1].partition(":")
@@ -103,15 +118,10 @@ def main() -> None:
     if name != "none":
         arm(name, int(count or 1))
     sys.argv = ["mqttbroker", *sys.argv[2:]]
-    from mqttbroker import security, server
+    if "TEST_BECOME" in os.environ:
+        become(int(os.environ["TEST_BECOME"]))
     from mqttbroker.cli import main as run
 
-    assert security is not None and server is not None  # Whoever we become may not be able to import them.
-    if "TEST_BECOME" in os.environ:
-        number = int(os.environ["TEST_BECOME"])
-        os.setgroups([])
-        os.setgid(number)
-        os.setuid(number)
     run()
 
 

@@ -24,7 +24,8 @@ async def refused(store: Path, environment: Mapping[str, str] | None = None) -> 
     """Start a broker that must refuse; the one line that it says."""
     broker = BrokerProcess(store, environment=environment, point="none" if environment else "")
     with pytest.raises(DidNotStart) as caught:
-        await broker.start()
+        async with broker:
+            pytest.fail("it has started")
     assert caught.value.returncode == 1
     lines = [each for each in caught.value.lines if not each.startswith("{")]
     assert len(lines) == 1, caught.value.lines

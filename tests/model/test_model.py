@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mqttbroker.broker import Limits
 from mqttbroker.protocol import (
+    Disconnect,
     Packet,
     Properties,
     PubAck,
@@ -73,9 +74,7 @@ class Handle(NamedTuple):
 
 
 qos_levels = st.integers(0, 2)
-options = st.builds(
-    Options, st.sampled_from(FILTERS), qos_levels, st.booleans(), st.booleans(), st.integers(0, 2)
-)
+options = st.builds(Options, st.sampled_from(FILTERS), qos_levels, st.booleans(), st.booleans(), st.integers(0, 2))
 wills = st.builds(
     LastWill,
     st.sampled_from(TOPICS),
@@ -94,10 +93,9 @@ handles_incoming = machine.flatmap(lambda self: st.sampled_from(self.incoming())
 class BrokerMachine(RuleBasedStateMachine):
     """Drives the broker and the reference."""
 
-    @initialize(max_expiry=st.sampled_from([30, FOREVER]), window=st.sampled_from([1, 3, 1_024]))
-    def begin(self, max_expiry: int, window: int) -> None:
-        limits = Limits(max_session_expiry=max_expiry, max_inflight=MAX_INFLIGHT, queue_window=window)
-        self.world: World = World(limits)
+    @initialize(max_expiry=st.sampled_from([30, FOREVER]))
+    def begin(self, max_expiry: int) -> None:
+        self.world: World = World(Limits(max_session_expiry=max_expiry, max_inflight=MAX_INFLIGHT))
         self.reference: ReferenceBroker = ReferenceBroker(START, max_expiry)
         self.peers: dict[str, Peer] = {}
         self.lines: dict[str, Line] = {}
@@ -149,6 +147,8 @@ class BrokerMachine(RuleBasedStateMachine):
         taken = peer.take()
         arrived: list[Arrival | Packet] = []
         for packet in taken:
+            if isinstance(packet, Disconnect):
+                packet = replace(packet, properties=replace(packet.properties, reason_string=None))
             if not isinstance(packet, Publish):
                 arrived.append(packet)
                 continue
@@ -205,9 +205,7 @@ class BrokerMachine(RuleBasedStateMachine):
             lifetime = will.lifetime if five else None
             testament = Bequest(will.topic, self.payload(), will.qos, will.retain, delay, lifetime)
             properties = Properties(will_delay_interval=delay, message_expiry_interval=lifetime)
-            packet = Will(
-                will.topic, testament.payload, will.qos, will.retain, properties if five else Properties()
-            )
+            packet = Will(will.topic, testament.payload, will.qos, will.retain, properties if five else Properties())
         line = Line(five, min(receive_maximum, MAX_INFLIGHT) if five else MAX_INFLIGHT)
         interval = self.intervals(name)[expiry] if five else 0 if clean else FOREVER
         present, former = self.reference.connect(name, line, clean, interval, testament)
@@ -477,9 +475,9 @@ class RestartMachine(BrokerMachine):
 
 
 EXAMPLES = settings(
-    derandomize=settings.default.derandomize if settings.default is not None else True,
-    deadline=None,
+    max_examples=settings().max_examples * 3 // 2,
     stateful_step_count=40,
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -51,7 +51,7 @@ def read(data: bytes, cuts: list[int], version: ProtocolVersion) -> Outcome:
     return packets, reader.error.reason if reader.error else None
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * settings().max_examples)
 @given(streams, st.lists(st.integers(0, 200), max_size=6), versions)
 def test_any_bytes_in_any_pieces(data: bytes, cuts: list[int], version: ProtocolVersion) -> None:
     whole = read(data, [], version)
@@ -59,7 +59,7 @@ def test_any_bytes_in_any_pieces(data: bytes, cuts: list[int], version: Protocol
     assert read(data, list(range(len(data))), version) == whole
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * settings().max_examples)
 @given(_damaged(), versions)
 def test_what_is_read_can_be_written(data: bytes, version: ProtocolVersion) -> None:
     reader = PacketReader(version)

@@ -14,7 +14,7 @@ from tests.conformance.wire import connect_packet, cut, pair, prefixed, publish_
 from tests.threats.attack import SECRET, V5, V31, V311, Attack, census, growth, restored
 from tests.threats.corpus import transcript
 
-ROUNDS = 30
+ROUNDS = 40
 
 BEFORE_CONNECT: dict[str, bytes] = {
     "CONNECT, cut short": b"\x10\x0c" + prefixed(b"MQTT") + b"\x05\xc6\x00\x00" + b"\x00\x00",
@@ -82,7 +82,7 @@ async def test_cve_2017_7654_mosquitto_error_path_that_leaks(
             await round_of(attack, data, connected)
         assert sum(line[1] != "connected" for line in broker.logged) == ROUNDS, "one line for each"
         await restored(broker, before)
-    assert found.objects < ROUNDS // 2, "not one object for each"
+    assert found.objects < ROUNDS, "not one object for each"
 
 
 async def test_cve_2024_42644_flashmq_retained_messages(attack: Attack) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mqttbroker.topics import TopicTree
 from tests.topics.oracle import matches
-from tests.topics.strategies import DETERMINISTIC, filters, topics
+from tests.topics.strategies import MANY, filters, topics
 from tests.topics.test_names import MATCHES
 
 
@@ -37,7 +37,7 @@ def test_match_of_one_topic(topic_filter: str, topic: str, expected: bool) -> No
 
 
 @given(st.lists(st.tuples(st.booleans(), topics), max_size=40), st.lists(filters, max_size=10))
-@DETERMINISTIC
+@MANY
 def test_against_the_oracle(changes: list[tuple[bool, str]], lookups: list[str]) -> None:
     tree: TopicTree[int] = TopicTree()
     values: dict[str, int] = {}
@@ -92,7 +92,7 @@ class TestBudget:
         assert self.TREE.match_budget(topic_filter, nodes - 1) is None
 
     @given(st.lists(topics, max_size=30), filters, st.integers(0, 30))
-    @DETERMINISTIC
+    @MANY
     def test_all_or_nothing(self, names: list[str], topic_filter: str, budget: int) -> None:
         tree = tree_of(*names)
         found = tree.match_budget(topic_filter, budget)
@@ -143,7 +143,7 @@ class TestChangesWhileWalking:
         filters,
         st.lists(st.lists(st.tuples(st.booleans(), topics), max_size=4), max_size=20),
     )
-    @DETERMINISTIC
+    @MANY
     def test_any_changes(self, names: list[str], topic_filter: str, slices: list[list[tuple[bool, str]]]) -> None:
         tree = tree_of(*names)
         steady = {topic for topic in names if matches(topic_filter, topic)}

@@ -247,6 +247,8 @@ def _open_shortened(path: Path, durability: Durability, size: int, needed: int) 
             for database in databases.values():
                 for _ in rows(transaction, database):
                     pass
+        with open(os.devnull, "wb") as nowhere:
+            environment.copyfd(nowhere.fileno(), compact=True)  # Reads LMDB's list of free pages as well.
     except lmdb.Error as error:
         if environment is not None:
             environment.close()

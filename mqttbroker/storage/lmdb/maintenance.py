@@ -251,7 +251,14 @@ def restore(source: Path, path: Path, force: bool = False) -> None:
     _sync(fresh)
     with lock_directory(path):
         if present.exists():
-            present.replace(path / "data.mdb.before-restore")
+            # Under two names for a moment: there is always a store, and never none that would be made anew.
+            before = path / "data.mdb.before-restore"
+            before.unlink(missing_ok=True)
+            try:
+                before.hardlink_to(present)
+            except OSError:  # Not every file system has links.
+                shutil.copyfile(present, before)
+                before.chmod(0o600)
         _replace(fresh, present)
 
 
@@ -260,6 +267,7 @@ def compact(path: Path) -> tuple[int, int]:
     environment = open_environment(path, create=False)
     try:
         fresh = path / "compacted"
+        shutil.rmtree(fresh, ignore_errors=True)  # Of a compaction that was cut short.
         fresh.mkdir(mode=0o700)
         try:
             environment.lmdb.copy(str(fresh), compact=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqttbroker.broker import Accepted, Challenge, Limits, Refused
+from mqttbroker.broker import Accepted, Challenge, Credentials, Limits, Refused, VerdictCallback
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import Auth, ConnAck, Disconnect, Packet, PingReq, PingResp, Properties, ReasonCode, encode
 from tests.broker.challenge import METHOD, Toy, auth, with_method
@@ -104,21 +104,21 @@ class TestConnecting:
 
     def test_everything_in_one_piece(self) -> None:
         peer = begun(2)
-        packets = [auth(b"2 egnellahc"), auth(b"1 egnellahc"), PingReq()]
-        assert [type(each) for each in peer.send(*packets)] == [Auth, ConnAck, PingResp]
+        taken = peer.send(auth(b"2 egnellahc"), auth(b"1 egnellahc"), PingReq())
+        assert [type(each) for each in taken] == [Auth, ConnAck, PingResp]
 
     def test_a_slow_authenticator(self) -> None:
         patient = Patient()
         world = World(authenticator=patient)
         peer = world.opened()
         peer.connect(properties=with_method())
-        waiting: list[object] = []
+        waiting: list[tuple[bytes | None, VerdictCallback]] = []
         patient.answer(Challenge(b"?", lambda data, done: waiting.append((data, done))))
         world.flush()
         assert peer.take() == [auth(b"?")]
         assert peer.send(auth(b"!"), PingReq()) == []
         assert not peer.reads()
-        ((data, answer),) = waiting  # type: ignore[misc]
+        ((data, answer),) = waiting
         assert data == b"!"
         answer(Accepted("somebody"))
         world.flush()
@@ -181,7 +181,7 @@ class TestAgain:
 
     def test_an_authenticator_that_raises(self) -> None:
         class Broken(Toy):
-            def authenticate(self, credentials, done):  # type: ignore[no-untyped-def]
+            def authenticate(self, credentials: Credentials, done: VerdictCallback) -> None:
                 if self.asked:
                     raise RuntimeError("broken")
                 super().authenticate(credentials, done)
