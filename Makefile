@@ -51,6 +51,9 @@ check: lint types layers test ## All of the four above
 conformance: $(VENV)/.installed-dev ## Test the numbered statements, write docs/conformance.md (ARGS=--check: only compare)
 	@$(BIN)/python -m tests.conformance.report -n $(JOBS) $(ARGS)
 
+mutation: $(VENV)/.installed-dev ## Change the code at random and see whether the tests notice (ARGS='--size 400 --seed 1')
+	@$(BIN)/python -m tests.mutation --jobs $(JOBS) $(ARGS)
+
 bench: $(VENV)/.installed-dev ## Run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 

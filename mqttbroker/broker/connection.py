@@ -53,6 +53,7 @@ class Connection:
         "carrier",
         "client_maximum",
         "core",
+        "expiry_asked",
         "explained",
         "five",
         "held",
@@ -106,6 +107,8 @@ class Connection:
         self.client_maximum: int = 0
         """Largest packet that the client takes; 0 for no limit."""
         self.problem_information: bool = True
+        self.expiry_asked: int = 0
+        """Session Expiry Interval of the CONNECT, whatever was granted."""
         self.authentication_method: str | None = None
         self.pending: Connect | None = None
         """The CONNECT, until it is answered."""

@@ -74,7 +74,7 @@ class BrokerCore:
             store,
             limits.max_queued_messages,
             limits.max_queued_bytes,
-            limits.queue_window,
+            max(limits.queue_window, limits.max_inflight),  # What is in flight is read back as a whole.
             limits.max_outbound_buffer,
             limits.queue_policy == "drop_oldest",
         )
@@ -190,7 +190,7 @@ class BrokerCore:
             message.qos,
             message.retain,
             message.properties,
-            now + will.lifetime if will.lifetime else 0.0,
+            0.0 if will.lifetime is None else now + will.lifetime,
             message.origin,
         )
         self.publish(fresh, self.router.route(message.topic), now)

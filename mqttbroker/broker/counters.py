@@ -10,11 +10,9 @@ class Counters:
 
     __slots__ = (
         "bytes_received",
-        "bytes_sent",
         "connections_accepted",
         "connections_refused",
         "messages_received",
-        "messages_retained",
         "messages_unrouted",
         "packets_malformed",
         "publish_denied",
@@ -25,11 +23,9 @@ class Counters:
 
     def __init__(self) -> None:
         self.bytes_received: int = 0
-        self.bytes_sent: int = 0
         self.connections_accepted: int = 0
         self.connections_refused: int = 0
         self.messages_received: int = 0
-        self.messages_retained: int = 0
         self.messages_unrouted: int = 0
         self.packets_malformed: int = 0
         self.publish_denied: int = 0

@@ -131,7 +131,10 @@ class Router:
         """Whether a subscriber's queue has no room for the message and the policy is to tell the publisher."""
         if self._limits.queue_policy != "refuse":
             return False
-        return any(target.qos and not target.session.has_room(message.size) for target in route.targets)
+        size = message.size
+        return any(target.qos and not target.session.has_room(size) for target in route.targets) or any(
+            all(not session.has_room(size) for session in group.members) for group in route.groups
+        )
 
     def send(self, message: Message, route: Route, now: float) -> bool:
         """Give a message to everybody on its route; true if anything of it went into the store."""

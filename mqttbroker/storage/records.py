@@ -86,8 +86,8 @@ class WillRecord:
 
     message: Message
     delay: int = 0
-    lifetime: int = 0
-    """Message Expiry Interval, counted from publication; 0 when there is none."""
+    lifetime: int | None = None
+    """Message Expiry Interval, counted from publication; ``None`` when there is none."""
     due_at: float = 0.0
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mqttbroker.broker import Action, Decision, Identity, Limits
 from mqttbroker.broker.limits import QueuePolicy, SharedStrategy
-from mqttbroker.protocol import Properties, Publish, SubscriptionRequest
+from mqttbroker.protocol import Properties, Publish, ReasonCode, SubscriptionRequest
 from mqttbroker.sessions import Drop
 from mqttbroker.storage import Message
 from tests.broker.support import V5, V311, Deny, Peer, World
@@ -206,6 +206,16 @@ class TestSinks:
 
 class TestRefusing:
     """The policy "refuse" at the limits of a queue."""
+
+    def test_a_shared_group_is_full_when_every_member_is(self) -> None:
+        world = World(limits=Limits(max_queued_messages=1, queue_policy="refuse"))
+        for name in ("one", "two"):
+            member = world.client(name, expiry=100)
+            member.subscribe("$share/g/t", qos=1)
+            member.lose()
+        talker = world.client("talker")
+        codes = [talker.publish("t", qos=1)[0] for _ in range(3)]
+        assert [getattr(each, "reason_code", None) for each in codes] == [0, 0, ReasonCode.QUOTA_EXCEEDED]
 
     @pytest.mark.parametrize(("policy", "refused"), [("refuse", True), ("drop_newest", False), ("drop_oldest", False)])
     def test_only_where_the_policy_says_so(self, policy: QueuePolicy, refused: bool) -> None:

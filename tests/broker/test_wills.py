@@ -54,6 +54,15 @@ class TestPublished:
         assert world.session("kept listener").load == published
         assert world.core.counters.wills_published == published
 
+    @pytest.mark.parametrize(("lifetime", "kept"), [(None, True), (0, False), (5, True)])
+    def test_its_message_expiry_interval_counts_from_then(self, lifetime: int | None, kept: bool) -> None:
+        world = World()
+        will = Will("will", b"gone", 1, True, Properties(message_expiry_interval=lifetime))
+        world.client(will=will).lose()
+        late = world.client("late")
+        late.subscribe("will")
+        assert late.payloads() == ([b"gone"] if kept else [])
+
     def test_in_mqtt_3(self) -> None:
         world = World()
         listener = heard(world)

@@ -10,7 +10,7 @@ import pytest
 
 from mqttbroker.protocol import PubComp, Publish, PubRec, PubRel
 from tests.durability.crash import POINTS, Life, run_rounds
-from tests.durability.process import BrokerProcess
+from tests.durability.process import BrokerProcess, DidNotStart
 from tests.durability.support import V4, V5, connect, keep, kept
 
 ROUNDS = 3
@@ -36,6 +36,16 @@ async def test_d2_killed_at_a_point_nothing_acknowledged_is_lost(tmp_path: Path,
         await life.play(1)
     finally:
         await life.end()
+
+
+@pytest.mark.parametrize("point", ("creation-begun", "creation-done"))
+async def test_d2_killed_while_the_store_is_made(store: Path, point: str) -> None:
+    with pytest.raises(DidNotStart, match="ended with -9"):
+        await BrokerProcess(store, point=point).start()
+    async with BrokerProcess(store) as broker:
+        await keep(broker, "keeper", "a")
+        await kept(broker, "keeper", 0)
+    assert {each.name for each in store.iterdir()} == {"broker.lock", "data.mdb", "lock.mdb"}
 
 
 @VERSIONS

@@ -71,6 +71,7 @@ def connect(connection: Connection, packet: Connect, now: float) -> None:
     connection.state = State.AUTHENTICATING
     properties = packet.properties
     connection.client_maximum = properties.maximum_packet_size or 0
+    connection.expiry_asked = properties.session_expiry_interval or 0
     connection.problem_information = properties.request_problem_information != 0
     connection.authentication_method = properties.authentication_method
     connection.identity = Identity(packet.client_id, None, connection.identity.address)
@@ -250,7 +251,7 @@ def _authorize_will(connection: Connection, will: Will) -> None:
     if not decision.allowed:
         connection.refused("publish will", will.topic, decision.rule)
         connection.explained = True
-        raise MQTTError(ReasonCode.NOT_AUTHORIZED, f"will topic: {decision.rule}")
+        raise MQTTError(ReasonCode.NOT_AUTHORIZED, f"may not publish to the will topic {will.topic}")
 
 
 def _will_record(will: Will, client_id: str) -> WillRecord:
@@ -258,7 +259,7 @@ def _will_record(will: Will, client_id: str) -> WillRecord:
     kept = replace(properties, will_delay_interval=None, message_expiry_interval=None)
     encoded = encode_property_list(kept, PropertyContext.PUBLISH)  # [MQTT-3.1.3-10]
     message = Message(will.topic, will.topic.encode(), will.payload, will.qos, will.retain, encoded, 0.0, client_id)
-    return WillRecord(message, properties.will_delay_interval or 0, properties.message_expiry_interval or 0)
+    return WillRecord(message, properties.will_delay_interval or 0, properties.message_expiry_interval)
 
 
 def _expiry_interval(packet: Connect, maximum: int) -> int:

@@ -19,7 +19,7 @@ def disconnect(connection: Connection, packet: Disconnect, now: float) -> None:
     expiry = packet.properties.session_expiry_interval
     session = connection.session
     if expiry is not None and connection.core.is_connected(connection):
-        if expiry and not session.expiry_interval:
+        if expiry and not connection.expiry_asked:
             raise ProtocolViolation("Session Expiry Interval in DISCONNECT where CONNECT had none")
         connection.core.registry.change_expiry(session, expiry)
     # [MQTT-3.14.4-3] Only a normal disconnection takes the will back; [3.1.1: MQTT-3.14.4-3] has no other.

@@ -135,7 +135,7 @@ def _check(connection: Connection, request: SubscriptionRequest, identifier: int
     if not decision.allowed:
         core.counters.subscribe_denied += 1
         connection.refused("subscribe", whole, decision.rule)
-        return ReasonCode.NOT_AUTHORIZED, f"may not subscribe to {whole}: {decision.rule}"
+        return ReasonCode.NOT_AUTHORIZED, f"may not subscribe to {whole}"
     subscriptions = connection.session.subscriptions
     if whole not in subscriptions and len(subscriptions) >= limits.max_subscriptions:
         return ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_subscriptions} subscriptions"

@@ -45,7 +45,8 @@ _MESSAGE = struct.Struct(">BdHHI")
 _ENTRY = struct.Struct(">BHIHH")
 _SESSION = struct.Struct(">IdHB")
 _SUBSCRIPTION = struct.Struct(">BI")
-_WILL = struct.Struct(">IId")
+_WILL = struct.Struct(">Iqd")
+NEVER = -1
 _COUNTERS = struct.Struct(">QQQ")
 
 RETAIN = 4
@@ -236,13 +237,14 @@ def unpack_subscription(data: bytes) -> SubscriptionRecord:
 
 def pack_will(will: WillRecord) -> bytes:
     """A will as a record."""
-    return _WILL.pack(will.delay, will.lifetime, will.due_at) + pack_message(will.message)
+    lifetime = NEVER if will.lifetime is None else will.lifetime
+    return _WILL.pack(will.delay, lifetime, will.due_at) + pack_message(will.message)
 
 
 def unpack_will(data: bytes) -> WillRecord:
     """The will in a record."""
     delay, lifetime, due_at = _WILL.unpack_from(data)
-    return WillRecord(unpack_message(data, _WILL.size), delay, lifetime, due_at)
+    return WillRecord(unpack_message(data, _WILL.size), delay, None if lifetime == NEVER else lifetime, due_at)
 
 
 def pack_counters(next_sequence: int, queued: int, queued_bytes: int) -> bytes:

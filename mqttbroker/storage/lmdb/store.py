@@ -231,30 +231,30 @@ class LmdbStore:
     def sessions(self) -> Iterator[SessionRecord]:
         """Every session. Blocks while a commit is under way: for start-up."""
         self.flush()
-        for number, header, _ in self._headers():
-            stored = self._sessions.get(header.client_id)
-            if stored is not None:
-                yield self._record(number, header, stored.next_sequence)
-
-    def _record(self, number: int, header: codec.SessionHeader, next_sequence: int) -> SessionRecord:
-        key = codec.number_key(number)
+        headers = self._headers()
         with self._environment.read() as transaction:
-            _, queued, queued_bytes = read_counters(transaction, self._databases, key)
-            value = fetch(transaction, self._databases["wills"], key)
-            return SessionRecord(
-                header.client_id,
-                header.username,
-                header.expiry_interval,
-                header.expires_at,
-                tuple(self._subscriptions(transaction, key)),
-                tuple(
-                    int.from_bytes(each[8:], "big") for each, _ in rows(transaction, self._databases["incoming"], key)
-                ),
-                None if value is None else self._readable("wills", key, value, codec.unpack_will),
-                next_sequence,
-                queued,
-                queued_bytes,
-            )
+            found = [self._record(transaction, number, header) for number, header, _ in headers]
+        for record in found:
+            if record.client_id in self._sessions:
+                yield record
+
+    def _record(self, transaction: lmdb.Transaction, number: int, header: codec.SessionHeader) -> SessionRecord:
+        key = codec.number_key(number)
+        _, queued, queued_bytes = read_counters(transaction, self._databases, key)
+        value = fetch(transaction, self._databases["wills"], key)
+        incoming = rows(transaction, self._databases["incoming"], key)
+        return SessionRecord(
+            header.client_id,
+            header.username,
+            header.expiry_interval,
+            header.expires_at,
+            tuple(self._subscriptions(transaction, key)),
+            tuple(int.from_bytes(each[8:], "big") for each, _ in incoming),
+            None if value is None else self._readable("wills", key, value, codec.unpack_will),
+            self._sessions[header.client_id].next_sequence,
+            queued,
+            queued_bytes,
+        )
 
     def _subscriptions(self, transaction: lmdb.Transaction, prefix: bytes) -> Iterator[SubscriptionRecord]:
         for key, value in rows(transaction, self._databases["subscriptions"], prefix):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mqttbroker.broker import Limits
 from mqttbroker.protocol import Disconnect, PingReq, Properties, ProtocolVersion, ReasonCode, encode
 from tests.broker.support import V5, V31, V311, World, one
 
@@ -35,6 +36,12 @@ class TestDisconnect:
         answer = one(peer.send(Disconnect(reason)))
         assert isinstance(answer, Disconnect)
         assert answer.reason_code == ReasonCode.PROTOCOL_ERROR
+
+    def test_what_was_asked_for_counts_not_what_was_granted(self) -> None:
+        world = World(limits=Limits(max_session_expiry=0))
+        peer = world.client(expiry=100)
+        peer.disconnect(expiry=50)
+        assert world.logged("connection failed") == []
 
     def test_the_servers_has_no_session_expiry_interval(self) -> None:
         """[MQTT-3.14.2-2]"""
