@@ -12,11 +12,18 @@ The profiles of hypothesis (``--hypothesis-profile=NAME``):
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["mqttbroker.testing.plugin"]
 
 settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=100)
-settings.register_profile("quick", derandomize=True, deadline=None, max_examples=10)
+settings.register_profile(
+    "quick",
+    derandomize=True,
+    deadline=None,
+    max_examples=10,
+    # mutmut runs the tests more than once in one process.
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 settings.register_profile("thorough", derandomize=False, deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile("deterministic")

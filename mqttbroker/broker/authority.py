@@ -23,6 +23,7 @@ __all__ = [
     "Decision",
     "EveryoneWelcome",
     "EverythingAllowed",
+    "FailsClosed",
     "Identity",
     "Proceed",
     "Refused",
@@ -121,6 +122,22 @@ class Authorizer(Protocol):
         """
 
 
+class FailsClosed:
+    """Asks another authoriser, and takes an exception for a no: a rule that cannot be held is not one that allows."""
+
+    def __init__(self, authorizer: Authorizer, failed: Callable[[Exception], None]) -> None:
+        self._authorizer: Authorizer = authorizer
+        self._failed: Callable[[Exception], None] = failed
+
+    def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
+        """Decide as the other does."""
+        try:
+            return self._authorizer.decide(identity, action, topic)
+        except Exception as error:
+            self._failed(error)
+            return _FAILED
+
+
 class EveryoneWelcome:
     """An authenticator that asks nothing, for a broker that only listens on the loopback interface."""
 
@@ -144,3 +161,4 @@ class EverythingAllowed:
 
 
 _ALLOWED = Decision(True, "everything is allowed")
+_FAILED = Decision(False, "the authoriser failed")

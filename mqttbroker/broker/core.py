@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from random import Random
 from typing import Protocol
 
-from mqttbroker.broker.authority import Authenticator, Authorizer, Decision, Identity
+from mqttbroker.broker.authority import Authenticator, Authorizer, Decision, FailsClosed, Identity
 from mqttbroker.broker.connection import Connection
 from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.limits import Limits
@@ -53,13 +53,13 @@ class BrokerCore:
         self.limits: Limits = limits
         self.store: Store = store
         self.authenticator: Authenticator = authenticator
-        self.authorizer: Authorizer = authorizer
+        self.authorizer: Authorizer = FailsClosed(authorizer, self._authorizer_failed)
         self.log: Log = log
         self.now: float = now
         self.rng: Random = rng or Random()
         self.counters: Counters = Counters()
         self.wheel: TimingWheel = TimingWheel(self._deadline_failed)
-        self.router: Router = Router(limits, authorizer, self.rng)
+        self.router: Router = Router(limits, self.authorizer, self.rng)
         self.retained: RetainedMessages = RetainedMessages(limits, store)
         self.checks_at_least_once: bool = limits.queue_policy == "refuse" or limits.max_qos < 1
         """Whether a QoS 1 message may be refused for more than its topic."""
@@ -216,6 +216,9 @@ class BrokerCore:
         self.store.retry()
         self.session_limits.go_on()
         self.wheel.advance(now)
+
+    def _authorizer_failed(self, error: Exception) -> None:
+        self.log("error", "authoriser failed, which refuses", error=repr(error), exception=error)
 
     def _deadline_failed(self, key: Hashable, error: Exception) -> None:
         what = f"{key[0]} of {key[1]}" if isinstance(key, tuple) else "connection"

@@ -192,19 +192,7 @@ class Registry:
         will = session.will
         if will is not None:
             self._forget_will(session)
-            try:
-                self._core.publish_will(session, will, now)
-            except Exception as error:
-                # What an authoriser raises over the will keeps neither this session nor others from ending.
-                self._core.log(
-                    "error",
-                    "will not published",
-                    client=session.client_id,
-                    user=session.username,
-                    topic=will.message.topic,
-                    error=repr(error),
-                    exception=error,
-                )
+            self._core.publish_will(session, will, now)
 
     def _forget_will(self, session: Session) -> None:
         if session.will is not None:

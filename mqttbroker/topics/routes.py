@@ -38,11 +38,15 @@ class CachedRoute(Protocol):
 R = TypeVar("R", bound=CachedRoute)
 
 
+_MAX_LEVELS = 32
+
+
 class RouteCache(Generic[R]):
     """Routes by topic name, at most ``max_topics`` of them (0 caches nothing), the oldest leaving first.
 
-    ``max_topic_length`` counts characters; routes of longer topics are not cached. ``budget`` is the number of tree
-    nodes that one call of `invalidate` may visit.
+    ``max_topic_length`` counts characters; routes of longer topics, and of those with more than 32 levels, each of
+    which takes a node, are not cached. ``budget`` is the number of tree nodes that one call of `invalidate` may
+    visit.
     """
 
     __slots__ = ("_budget", "_max_topic_length", "_max_topics", "_routes", "_topics", "version")
@@ -71,7 +75,7 @@ class RouteCache(Generic[R]):
 
     def put(self, topic: str, route: R) -> None:
         """Keep the route of a topic and mark it as current; one that is not to be cached gets version 0 instead."""
-        if len(topic) > self._max_topic_length or self._max_topics <= 0:
+        if len(topic) > self._max_topic_length or topic.count("/") >= _MAX_LEVELS or self._max_topics <= 0:
             route.version = 0
             return
         former = self._routes.get(topic)

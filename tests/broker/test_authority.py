@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from mqttbroker.broker import (
     Accepted,
+    Action,
     Credentials,
+    Decision,
     EveryoneWelcome,
     EverythingAllowed,
     Identity,
     Refused,
     Verdict,
 )
-from mqttbroker.protocol import ReasonCode
+from mqttbroker.protocol import PubAck, ReasonCode
+from tests.broker.support import World
 
 
 class TestCredentials:
@@ -36,3 +39,20 @@ class TestEverythingAllowed:
     def test_everything(self) -> None:
         for action in ("publish", "subscribe", "receive"):
             assert EverythingAllowed().decide(Identity("c"), action, "t").allowed
+
+
+def test_an_authoriser_that_raises_refuses_and_disturbs_nobody() -> None:
+    class Broken:
+        def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
+            if topic == "broken":
+                raise RuntimeError("no rules")
+            return Decision(True)
+
+    world = World(authorizer=Broken())
+    listener, talker = world.client("listener"), world.client("talker")
+    assert listener.subscribe("#", "broken") == (0, ReasonCode.NOT_AUTHORIZED)
+    (answer,) = talker.publish("broken", qos=1)
+    assert isinstance(answer, PubAck)
+    assert answer.reason_code == ReasonCode.NOT_AUTHORIZED
+    talker.publish("whole", b"x")
+    assert listener.payloads() == [b"x"]

@@ -272,5 +272,7 @@ class TestRefused:
         broken.append(True)
         peer.lose()
         assert world.core.registry.sessions == {}
-        (line,) = world.logged("will not published")
-        assert (line["client"], line["topic"], line["error"]) == ("client", "will", "RuntimeError('no rules')")
+        (line,) = world.logged("refused")
+        assert (line["client"], line["topic"], line["rule"]) == ("client", "will", "the authoriser failed")
+        (line,) = world.logged("authoriser failed, which refuses")
+        assert line["error"] == "RuntimeError('no rules')"

@@ -15,6 +15,7 @@ from mqttbroker.storage.records import QueuedMessage, SubscriptionRecord
 from tests.storage.lmdb.support import Harness
 
 Work = Callable[[lmdb.Transaction], None]
+PAGE = 4_096
 
 
 @pytest.fixture
@@ -94,3 +95,29 @@ def test_what_counts_as_a_full_disk(tmp_path: Path) -> None:
     assert is_full(lmdb.DiskError("mdb_put: No space left on device"), tmp_path)
     assert not is_full(lmdb.Error("mdb_txn_commit: Input/output error"), tmp_path)
     assert not is_full(lmdb.CorruptedError("mdb_put: MDB_CORRUPTED"), tmp_path)
+
+
+def test_d10_a_queue_beyond_reading_stops_the_broker(harness: Harness, opened: LmdbStore) -> None:
+    """The start does not read queues; who does and finds pages that do not hang together must not call that empty."""
+    for number in range(1, 500):
+        opened.enqueue("client", QueuedMessage(number, Message("a", b"a", b"payload %05d" % number, 1), 1))
+    harness.settle(opened)
+    opened.close()
+    file = harness.path / "data.mdb"
+    data = bytearray(file.read_bytes())
+    at = data.find(b"payload 00100")
+    while at >= 0:
+        data[at // PAGE * PAGE + 10] ^= 3  # A leaf becomes a branch, in every copy of the page.
+        at = data.find(b"payload 00100", at + PAGE)
+    file.write_bytes(data)
+    again = harness.open()
+    try:
+        assert again.read_queue("client", 0, 1_000) == []
+        assert len(harness.failures) == 1
+        assert "cannot be read" in str(harness.failures[0])
+        assert not again.accepting
+        told: list[Exception | None] = []
+        again.when_durable(told.append)
+        assert isinstance(told[0], Exception)
+    finally:
+        again.close()

@@ -478,7 +478,7 @@ EXAMPLES = settings(
     max_examples=settings().max_examples * 3 // 2,
     stateful_step_count=40,
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 TestBroker = BrokerMachine.TestCase
