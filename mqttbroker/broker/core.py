@@ -77,6 +77,7 @@ class BrokerCore:
             max(limits.queue_window, limits.max_inflight),  # What is in flight is read back as a whole.
             limits.max_outbound_buffer,
             limits.queue_policy == "drop_oldest",
+            limits.max_total_queued_bytes,
         )
         self.no_session: Session = Session("", None, self.session_limits, persistent=False)
         """The session of connections that have none yet."""

@@ -59,8 +59,13 @@ class Limits:
     """Messages that one session may be owed."""
     max_queued_bytes: int = 268_435_456
     """Bytes of topics, properties and payloads that one session may be owed."""
+    max_total_queued_bytes: int = 68_719_476_736
+    """Bytes that all sessions together may be owed."""
     queue_policy: QueuePolicy = "drop_oldest"
-    """What happens at these two limits. With "refuse" the publisher is answered with 0x97 (3.1.1: not acknowledged)."""
+    """What happens at these three limits.
+
+    With "refuse" the publisher is answered with 0x97 (3.1.1: not acknowledged).
+    """
     queue_window: int = 1_024
     """Messages of a stored queue that are held ready in memory for one session."""
     max_retained_messages: int = 1_000_000
@@ -121,6 +126,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "stalled_timeout": (1.0, 86_400.0),
     "max_queued_messages": (1, _MANY),
     "max_queued_bytes": (1, _MANY),
+    "max_total_queued_bytes": (1, _MANY),
     "queue_window": (1, 65_535),
     "max_retained_messages": (0, _MANY),
     "max_retained_bytes": (0, _MANY),

@@ -59,6 +59,8 @@ class SessionLimits:
         "dropped",
         "max_bytes",
         "max_messages",
+        "max_total_bytes",
+        "owed_bytes",
         "store",
         "stranded",
         "unfinished",
@@ -66,7 +68,14 @@ class SessionLimits:
     )
 
     def __init__(
-        self, store: Store, max_messages: int, max_bytes: int, window: int, burst: int, drop_oldest: bool = True
+        self,
+        store: Store,
+        max_messages: int,
+        max_bytes: int,
+        window: int,
+        burst: int,
+        drop_oldest: bool = True,
+        max_total_bytes: int = 2**53,
     ) -> None:
         self.store: Store = store
         self.max_messages: int = max_messages
@@ -76,6 +85,9 @@ class SessionLimits:
         self.burst: int = burst
         """Bytes that one session writes before others have their turn."""
         self.drop_oldest: bool = drop_oldest
+        self.max_total_bytes: int = max_total_bytes
+        self.owed_bytes: int = 0
+        """Bytes that all sessions together are owed."""
         self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
         self.unfinished: dict[Session, None] = {}
         """Sessions that wrote a whole burst and have more to send, in the order of their turns."""
@@ -152,6 +164,7 @@ class Session:
         self.last_sequence: int = 0
         self.next_packet_id: int = 1
         self.owed_bytes: int = 0
+        """Bytes of the messages owed, in flight and waiting."""
         self.dropped: dict[Drop, int] | None = None
 
     @classmethod
@@ -163,7 +176,7 @@ class Session:
         session.will = record.will
         session.incoming = set(record.incoming)
         session.backlog = record.queued
-        session.owed_bytes = record.queued_bytes
+        session._owe(record.queued_bytes)
         session.last_sequence = record.next_sequence - 1
         for kept in record.subscriptions:
             session.subscriptions[kept.topic_filter] = Subscription(
@@ -183,8 +196,15 @@ class Session:
         return len(self.inflight) + waiting + self.backlog
 
     def has_room(self, size: int) -> bool:
-        """Whether one more message, of so many bytes, stays within the limits of the queue."""
-        return self.load < self.limits.max_messages and self.owed_bytes + size <= self.limits.max_bytes
+        """Whether one more message, of so many bytes, stays within the limits of the queue and of all queues
+        together.
+        """
+        limits = self.limits
+        return (
+            self.load < limits.max_messages
+            and self.owed_bytes + size <= limits.max_bytes
+            and limits.owed_bytes + size <= limits.max_total_bytes
+        )
 
     # Connection.
 
@@ -232,7 +252,7 @@ class Session:
         self.last_sequence += 1
         queued = QueuedMessage(self.last_sequence, message, qos, retain, identifiers, 0, False, share)
         if self.quota > 0 and self.outbox.open and not self.queue and not self.backlog and not self.resend:
-            self.owed_bytes += message.size
+            self._owe(message.size)
             if self.persistent:
                 self.limits.store.enqueue(self.client_id, queued)
             self.loaded = queued.sequence
@@ -373,7 +393,7 @@ class Session:
             if not limits.drop_oldest or size > limits.max_bytes or not self._drop_oldest(Drop.QUEUE_FULL, now):
                 self.count_drop(Drop.QUEUE_FULL)
                 return
-        self.owed_bytes += size
+        self._owe(size)
         if self.persistent:
             limits.store.enqueue(self.client_id, queued)
             if self.backlog or not self.online or (self.queue and len(self.queue) >= limits.window):
@@ -427,7 +447,8 @@ class Session:
             yield from self._undelivered(now)
         self.inflight = {}
         self.queue = self.resend = None
-        self.backlog = self.owed_bytes = 0
+        self.backlog = 0
+        self._owe(-self.owed_bytes)
 
     def _undelivered(self, now: float) -> Iterator[QueuedMessage]:
         while True:
@@ -455,8 +476,12 @@ class Session:
         # [MQTT-3.3.2-5]
         return bool(queued.message.expires_at) and now >= queued.message.expires_at
 
+    def _owe(self, size: int) -> None:
+        self.owed_bytes += size
+        self.limits.owed_bytes += size
+
     def _forget(self, queued: QueuedMessage) -> None:
-        self.owed_bytes -= queued.message.size
+        self._owe(-queued.message.size)
         if self.persistent:
             self.limits.store.dequeue(self.client_id, queued.sequence)
 

@@ -117,6 +117,40 @@ class TestExpiry:
         assert (packet.dup, packet.properties.message_expiry_interval) == (True, 0)
 
 
+class TestAllSessionsTogether:
+    def test_one_limit_for_all(self) -> None:
+        limits = make_limits()
+        size = make_message(0).size
+        limits.max_total_bytes = 5 * size
+        one, two = make_session(limits, client_id="one"), make_session(limits, client_id="two")
+        fill(one, 3)
+        fill(two, 3)
+        # The third of them had room only in the place of its own first.
+        assert (one.load, two.load, limits.owed_bytes) == (3, 2, 5 * size)
+        assert two.dropped == {Drop.QUEUE_FULL: 1}
+        list(one.leave_undelivered(NOW))
+        assert limits.owed_bytes == 2 * size
+        fill(two, 3, 3)
+        assert (two.load, limits.owed_bytes) == (5, 5 * size)
+
+    def test_counts_what_was_there_at_the_start(self) -> None:
+        limits = make_limits()
+        session = make_session(limits, persistent=True)
+        fill(session, 3)
+        (record,) = limits.store.sessions()
+        again = make_limits(limits.store)
+        assert Session.restored(record, again).owed_bytes == again.owed_bytes == 3 * make_message(0).size
+
+    def test_acknowledging_makes_room(self) -> None:
+        limits = make_limits()
+        session = make_session(limits)
+        line = Line(session)
+        fill(session, 3)
+        for each in line.published():
+            session.acknowledged(each.packet_id or 0, NOW)
+        assert limits.owed_bytes == 0
+
+
 class TestWindow:
     """A long stored queue is in memory only as far as the window."""
 
