@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +33,25 @@ def _explained() -> Iterator[None]:
         fail(error)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what} ..."):
+        yield
+
+
+def _counted(lines: Iterable[str], what: str) -> Iterator[str]:
+    """Show on a terminal how many lines have passed."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield from bars.track(lines, total=None, description=what)
 
 
 @store.command()
@@ -91,7 +110,7 @@ def backup(
     """Copy the store as it is at one moment, also of a running broker."""
     from mqttbroker.storage.lmdb import maintenance
 
-    with _explained():
+    with _explained(), _busy("Copying"):
         size = maintenance.backup(data_dir, destination)
     typer.echo(f"{destination}: {size:,} bytes")
 
@@ -105,7 +124,7 @@ def restore(
     """Put a backup into a data directory that no broker uses. The backup is verified first."""
     from mqttbroker.storage.lmdb import maintenance
 
-    with _explained():
+    with _explained(), _busy("Verifying and copying"):
         maintenance.restore(source, data_dir, force)
     typer.echo(f"{data_dir}: restored from {source}")
 
@@ -115,7 +134,7 @@ def compact(data_dir: DataDir) -> None:
     """Give back the space that the file does not use. No broker may be running on it."""
     from mqttbroker.storage.lmdb import maintenance
 
-    with _explained():
+    with _explained(), _busy("Copying"):
         before, after = maintenance.compact(data_dir)
     typer.echo(f"{data_dir}: {before:,} bytes before, {after:,} after")
 
@@ -134,11 +153,11 @@ def export_(
         source = open_quietly(data_dir, create=False)
         try:
             if file is None:
-                sys.stdout.writelines(line + "\n" for line in export_lines(source))
+                sys.stdout.writelines(line + "\n" for line in _counted(export_lines(source), "Exporting"))
             else:
                 with file.open("w", encoding="utf-8") as target:
                     file.chmod(0o600)
-                    target.writelines(line + "\n" for line in export_lines(source))
+                    target.writelines(line + "\n" for line in _counted(export_lines(source), "Exporting"))
         finally:
             source.close()
 
@@ -157,10 +176,10 @@ def import_(
         target = open_quietly(data_dir)
         try:
             if file is None:
-                count = import_lines(target, sys.stdin)
+                count = import_lines(target, _counted(sys.stdin, "Importing"))
             else:
                 with file.open(encoding="utf-8") as lines:
-                    count = import_lines(target, lines)
+                    count = import_lines(target, _counted(lines, "Importing"))
         finally:
             target.close()
     typer.echo(f"{data_dir}: {count:,} records")
