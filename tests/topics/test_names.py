@@ -273,14 +273,17 @@ MATCHES = [
     ("\ufeffa", "a", False),
     ("\ufeffa/+", "a/b", False),
 ]
+# In ASCII and without the backslashes that pytest would put in: so a test can be named on a command line.
+MATCHES_IDS = [
+    "".join(each if each.isascii() else f"U+{ord(each):04X}" for each in f"{one} on {other}")
+    for one, other, _ in MATCHES
+]
 
 
 class TestFilterMatches:
     """Section 4.7."""
 
-    @pytest.mark.parametrize(
-        ("topic_filter", "topic", "expected"), MATCHES, ids=[f"{one} on {other}" for one, other, _ in MATCHES]
-    )
+    @pytest.mark.parametrize(("topic_filter", "topic", "expected"), MATCHES, ids=MATCHES_IDS)
     def test_table(self, topic_filter: str, topic: str, expected: bool) -> None:  # [MQTT-4.7.2-1] [MQTT-4.7.3-4]
         assert filter_matches(topic_filter, topic) is expected
         assert oracle.matches(topic_filter, topic) is expected

@@ -12,7 +12,7 @@ from mqttbroker.topics import SubscriptionTree
 from mqttbroker.topics.subscriptions import Entries
 from tests.topics.oracle import NaiveSubscriptions
 from tests.topics.strategies import MANY, filters, topics
-from tests.topics.test_names import MATCHES
+from tests.topics.test_names import MATCHES, MATCHES_IDS
 
 FILTERS = ["a", "a/b", "+", "#", "a/+", "a/#", "+/b/#", "a/+/c/+/#", "/", "//#", "a/b/c", "+/+/+", "a/x/+", "a/y/+"]
 
@@ -22,9 +22,7 @@ def is_pruned(tree: SubscriptionTree[str]) -> bool:
     return not len(tree) and not tree._exact and tree._root.is_bare()
 
 
-@pytest.mark.parametrize(
-    ("topic_filter", "topic", "expected"), MATCHES, ids=[f"{one} on {other}" for one, other, _ in MATCHES]
-)
+@pytest.mark.parametrize(("topic_filter", "topic", "expected"), MATCHES, ids=MATCHES_IDS)
 def test_match_of_one_filter(topic_filter: str, topic: str, expected: bool) -> None:  # [MQTT-4.7.2-1]
     tree: SubscriptionTree[str] = SubscriptionTree()
     tree.add(topic_filter, "holder", "entry")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mqttbroker.topics import TopicTree
 from tests.topics.oracle import matches
 from tests.topics.strategies import MANY, filters, topics
-from tests.topics.test_names import MATCHES
+from tests.topics.test_names import MATCHES, MATCHES_IDS
 
 
 def is_pruned(tree: TopicTree[int]) -> bool:
@@ -27,9 +27,7 @@ def tree_of(*names: str) -> TopicTree[int]:
     return tree
 
 
-@pytest.mark.parametrize(
-    ("topic_filter", "topic", "expected"), MATCHES, ids=[f"{one} on {other}" for one, other, _ in MATCHES]
-)
+@pytest.mark.parametrize(("topic_filter", "topic", "expected"), MATCHES, ids=MATCHES_IDS)
 def test_match_of_one_topic(topic_filter: str, topic: str, expected: bool) -> None:  # [MQTT-4.7.2-1]
     tree = tree_of(topic)
     assert list(tree.match(topic_filter)) == ([(topic, 0)] if expected else [])

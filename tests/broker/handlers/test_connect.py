@@ -192,7 +192,7 @@ class TestVersions:
             assert len(peer.take()) == expected
             assert peer.carrier.closed
 
-    @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x04MQTT", b"\xff\xff"], ids=repr)
+    @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x04MQTT", b"\xff\xff"], ids=bytes.hex)
     def test_bodies_that_end_early(self, body: bytes) -> None:
         peer = World().opened()
         peer.feed(bytes([0x10, len(body)]) + body)
