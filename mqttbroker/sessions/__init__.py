@@ -4,8 +4,9 @@ This layer knows no sockets. A session writes encoded packets into an :class:`Ou
 carries bytes empties it.
 """
 
+from mqttbroker.sessions.limits import Drop, SessionLimits
 from mqttbroker.sessions.outbox import NOWHERE, Carrier, Outbox
-from mqttbroker.sessions.session import Drop, Session, SessionLimits
+from mqttbroker.sessions.session import Session
 from mqttbroker.sessions.subscription import Subscription
 
 __all__ = ["NOWHERE", "Carrier", "Drop", "Outbox", "Session", "SessionLimits", "Subscription"]
