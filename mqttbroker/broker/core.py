@@ -22,6 +22,7 @@ from mqttbroker.broker.replay import Replay
 from mqttbroker.broker.retained import RetainedMessages
 from mqttbroker.broker.route import Route, Sink
 from mqttbroker.broker.router import Router
+from mqttbroker.broker.sweep import ExpirySweep
 from mqttbroker.broker.timing import TimingWheel
 from mqttbroker.protocol import MQTTError, ReasonCode
 from mqttbroker.sessions import Carrier, Outbox, Session, SessionLimits, Subscription
@@ -83,6 +84,7 @@ class BrokerCore:
         """The session of connections that have none yet."""
         self.replays: deque[Replay] = deque()
         self.registry: Registry = Registry(self, self.session_limits)
+        self.sweep: ExpirySweep = ExpirySweep(self.registry.sessions)
         self.connections: set[Connection] = set()
         self.addresses: dict[str, int] = {}
         self.registry.load(now)
@@ -217,6 +219,7 @@ class BrokerCore:
         self.store.retry()
         self.session_limits.go_on()
         self.wheel.advance(now)
+        self.sweep.advance(now)
 
     def _authorizer_failed(self, error: Exception) -> None:
         self.log("error", "authoriser failed, which refuses", error=repr(error), exception=error)

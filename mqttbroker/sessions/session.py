@@ -61,6 +61,7 @@ class Session:
         "quota_maximum",
         "resend",
         "subscriptions",
+        "swept",
         "username",
         "will",
         "wire",
@@ -97,6 +98,8 @@ class Session:
         """Messages that are only in the store."""
         self.loaded: int = 0
         """Highest sequence number that was taken from the store, or never needed to be."""
+        self.swept: int = 0
+        """Sequence number up to which :meth:`sweep` has looked; 0 when it begins anew."""
         self.last_sequence: int = 0
         self.next_packet_id: int = 1
         self.owed_bytes: int = 0
@@ -368,6 +371,21 @@ class Session:
             if self.resend is None:
                 self.resend = deque()
             self.resend.append(queued)
+
+    def sweep(self, now: float, limit: int) -> int:
+        """Drop what has expired of an absent client's stored queue, looking at up to ``limit`` messages further on each
+        time; the number looked at.
+        """
+        if self.online or self.queue or not self.backlog:
+            self.swept = 0
+            return 0
+        slice_ = self.limits.store.read_queue(self.client_id, max(self.swept, self.loaded), limit)
+        for queued in slice_:
+            if queued.packet_id == 0 and self._expired(queued, now):
+                self.backlog -= 1
+                self._drop(queued, Drop.EXPIRED)
+        self.swept = slice_[-1].sequence if len(slice_) == limit else 0
+        return len(slice_)
 
     def leave_undelivered(self, now: float) -> Iterator[QueuedMessage]:
         """Everything owed that has not expired, in order, as the session ends; it is up to the caller what becomes of
