@@ -14,19 +14,27 @@ library.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
 
-__all__ = ["TRACEBACK_LIMIT", "VALUE_LIMIT", "configure_logging", "escape", "log_event"]
+__all__ = ["TRACEBACK_LIMIT", "VALUE_LIMIT", "ThreadedHandler", "configure_logging", "escape", "log_event"]
 
 VALUE_LIMIT: Final = 512
 """Characters of one value, or of the event's own text, before it is cut."""
 TRACEBACK_LIMIT: Final = 16_384
 """Characters of one traceback before it is cut: the beginning goes, since the end tells what happened."""
+
+LINES_WAITING: Final = 10_000
+"""Lines that may wait to be written; see :class:`ThreadedHandler`."""
+LAST_WORDS: Final = 2.0
+"""Seconds for which the end of the process waits for them."""
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -34,11 +42,14 @@ EventDict = MutableMapping[str, Any]
 _logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("mqttbroker")
 
 
-def configure_logging(level: str = "info", format: str = "text", stream: TextIO | None = None) -> None:
+def configure_logging(
+    level: str = "info", format: str = "text", stream: TextIO | None = None, *, in_thread: bool = False
+) -> None:
     """Send all logs of the process at ``level`` and above to ``stream`` (standard error), replacing what was set.
 
-    ``level`` is "debug", "info", "warning" or "error"; ``format`` is "text" or "json". Others raise
-    :class:`ValueError`.
+    With ``in_thread`` a thread of its own writes, so that nobody waits for whoever reads the log; see
+    :class:`ThreadedHandler`. ``level`` is "debug", "info", "warning" or "error"; ``format`` is "text" or "json".
+    Others raise :class:`ValueError`.
     """
     if level not in _LEVELS or format not in ("text", "json"):
         raise ValueError(f"expected a level of {', '.join(_LEVELS)} and a format of text or json")
@@ -50,7 +61,7 @@ def configure_logging(level: str = "info", format: str = "text", stream: TextIO 
         structlog.processors.format_exc_info,
     ]
     render: structlog.typing.Processor = _render_text if format == "text" else _render_json
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _bound, render],
@@ -58,7 +69,7 @@ def configure_logging(level: str = "info", format: str = "text", stream: TextIO 
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [ThreadedHandler(handler) if in_thread else handler]
     root.setLevel(_LEVELS[level])
     structlog.configure(
         processors=[
@@ -70,6 +81,44 @@ def configure_logging(level: str = "info", format: str = "text", stream: TextIO 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+class ThreadedHandler(logging.Handler):
+    """Hands records to another handler in a thread of its own.
+
+    When that handler does not get rid of them (a pipe that nobody reads), ``LINES_WAITING`` wait and the rest is
+    lost; how many were lost is the next line that gets through.
+    """
+
+    def __init__(self, inner: logging.Handler) -> None:
+        super().__init__()
+        self._inner = inner
+        self._waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(LINES_WAITING)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._run, name="mqttbroker-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record; never waits."""
+        try:
+            self._waiting.put_nowait(record)
+        except queue.Full:
+            self._lost += 1
+
+    def close(self) -> None:
+        """Write what waits, for a moment at the most."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=LAST_WORDS)
+            self._thread.join(LAST_WORDS)
+        super().close()
+
+    def _run(self) -> None:
+        while (record := self._waiting.get()) is not None:
+            lost, self._lost = self._lost, 0
+            if lost:
+                text = f"{lost} lines of the log were lost: nobody took them"
+                self._inner.handle(logging.LogRecord("mqttbroker", logging.WARNING, __file__, 0, text, None, None))
+            self._inner.handle(record)
 
 
 def log_event(level: str, event: str, /, **details: object) -> None:

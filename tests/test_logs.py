@@ -5,12 +5,21 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 
-from mqttbroker.logs import TRACEBACK_LIMIT, VALUE_LIMIT, configure_logging, escape, log_event
+from mqttbroker.logs import (
+    LINES_WAITING,
+    TRACEBACK_LIMIT,
+    VALUE_LIMIT,
+    ThreadedHandler,
+    configure_logging,
+    escape,
+    log_event,
+)
 
 Configure = Callable[[str, str], io.StringIO]
 
@@ -151,3 +160,24 @@ def test_what_is_not_known_is_refused(level: str, format: str) -> None:
 def test_escape() -> None:
     assert escape("sensors/größe/温度") == "sensors/größe/温度"
     assert escape("\n\\n\x1b\u202e\U000e0001") == "\\n\\\\n\\x1b\\u202e\\U000e0001"
+
+
+def test_in_a_thread_nobody_waits_for_who_reads_the_log() -> None:
+    written: list[str] = []
+    stuck, taken = threading.Event(), threading.Event()
+
+    class Inner(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            taken.set()
+            assert stuck.wait(5)
+            written.append(record.getMessage())
+
+    handler = ThreadedHandler(Inner())
+    for number in range(LINES_WAITING + 5):
+        handler.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+        assert taken.wait(5)  # The first is out of the queue, and stuck.
+    stuck.set()
+    handler.close()
+    assert written[0] == "line 0"
+    assert written[1] == "4 lines of the log were lost: nobody took them"
+    assert written[-1] == f"line {LINES_WAITING}"

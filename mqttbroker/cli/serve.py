@@ -57,7 +57,7 @@ def serve(
     from mqttbroker.security import SecurityError
     from mqttbroker.storage import StoreError
 
-    configure_logging(loaded.log.level, loaded.log.format)
+    configure_logging(loaded.log.level, loaded.log.format, in_thread=True)
     try:
         server.serve(loaded)
     except (ConfigError, SecurityError, StoreError) as error:

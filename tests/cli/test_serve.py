@@ -27,7 +27,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """The configurations that a broker would be run with; none is run, and no logging is set up."""
     configs: list[Config] = []
     monkeypatch.setattr(server, "serve", configs.append)
-    monkeypatch.setattr("mqttbroker.logs.configure_logging", lambda *_: None)
+    monkeypatch.setattr("mqttbroker.logs.configure_logging", lambda *_, **__: None)
     return configs
 
 
@@ -101,7 +101,7 @@ class TestConfiguration:
             raise error
 
         monkeypatch.setattr(server, "serve", fail)
-        monkeypatch.setattr("mqttbroker.logs.configure_logging", lambda *_: None)
+        monkeypatch.setattr("mqttbroker.logs.configure_logging", lambda *_, **__: None)
         result = command("serve")
         assert (result.exit_code, result.stderr) == (code, message)
 
