@@ -325,10 +325,21 @@ class Life:
 
 
 async def run_rounds(
-    rounds: int, seed: int, folder: Path, library: Path | None = None, durability: str = "fsync", quiet: bool = True
+    rounds: int,
+    seed: int,
+    folder: Path,
+    library: Path | None = None,
+    durability: str = "fsync",
+    *,
+    first: int = 1,
+    quiet: bool = True,
 ) -> int:
-    """Run so many rounds; the number of messages acknowledged. Raises :class:`BrokerFailed`."""
-    total = done = number = 0
+    """Run so many rounds, from the life numbered ``first`` on; the number of messages acknowledged.
+
+    Raises :class:`BrokerFailed`.
+    """
+    total = done = 0
+    number = first - 1
     while done < rounds:
         number += 1
         place = folder / f"life-{number}"
@@ -357,6 +368,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.durability.crash", description="Kill a broker under load.")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--life", type=int, default=1, help="begin with this life of the seed [1]")
     parser.add_argument("--power-loss", action="store_true", help="each kill is a power cut (Linux, needs cc)")
     parser.add_argument("--durability", choices=("fsync", "os"), default="fsync")
     parser.add_argument("--keep", type=Path, help="directory for the traces of failures [the temporary directory]")
@@ -366,7 +378,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mqttbroker-crash-"))
     library = compile_shim(folder) if options.power_loss else None
     try:
-        total = asyncio.run(run_rounds(options.rounds, options.seed, folder, library, options.durability, quiet=False))
+        total = asyncio.run(
+            run_rounds(
+                options.rounds, options.seed, folder, library, options.durability, first=options.life, quiet=False
+            )
+        )
     except BrokerFailed as failure:
         trace = (options.keep or Path(tempfile.gettempdir())) / f"mqttbroker-crash-{options.seed}.trace"
         trace.write_text("\n".join([str(failure), "", *failure.trace]), encoding="utf-8")

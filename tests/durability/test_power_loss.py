@@ -14,7 +14,7 @@ from tests.durability.shim import SYNC, TRUNCATE, WRITE, Operation, after_power_
 
 ROUNDS = 2
 SEED = 30
-ATTEMPTS = 10
+ATTEMPTS = 20
 
 
 @pytest.mark.timeout(180)

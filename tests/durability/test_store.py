@@ -9,13 +9,12 @@ import lmdb
 import pytest
 
 from mqttbroker.storage import Message
-from mqttbroker.storage.lmdb import LmdbStore
+from mqttbroker.storage.lmdb import LmdbStore, codec
 from mqttbroker.storage.lmdb.environment import Environment, is_full
 from mqttbroker.storage.records import QueuedMessage, SubscriptionRecord
 from tests.storage.lmdb.support import Harness
 
 Work = Callable[[lmdb.Transaction], None]
-PAGE = 4_096
 
 
 @pytest.fixture
@@ -97,27 +96,67 @@ def test_what_counts_as_a_full_disk(tmp_path: Path) -> None:
     assert not is_full(lmdb.CorruptedError("mdb_put: MDB_CORRUPTED"), tmp_path)
 
 
-def test_d10_a_queue_beyond_reading_stops_the_broker(harness: Harness, opened: LmdbStore) -> None:
+def test_d10_a_queue_beyond_reading_stops_the_broker(
+    harness: Harness, opened: LmdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The start does not read queues; who does and finds pages that do not hang together must not call that empty."""
-    for number in range(1, 500):
-        opened.enqueue("client", QueuedMessage(number, Message("a", b"a", b"payload %05d" % number, 1), 1))
+
+    def corrupt(*_: object) -> Iterator[tuple[bytes, bytes]]:
+        raise lmdb.CorruptedError("mdb_cursor_get: MDB_CORRUPTED: Located page was wrong type")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mqttbroker.storage.lmdb.store.rows", corrupt)
+        assert opened.read_queue("client", 0, 1_000) == []
+    assert len(harness.failures) == 1
+    assert "cannot be read" in str(harness.failures[0])
+    assert not opened.accepting
+    told: list[Exception | None] = []
+    opened.when_durable(told.append)
+    assert isinstance(told[0], Exception)
+
+
+def test_what_is_sent_while_it_is_written_is_not_half_written(
+    harness: Harness, opened: LmdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in flight are the first of a queue, at every commit: by that a session knows what to send again, and when.
+
+    A client connects while its queue is on its way to the disk, and the broker dies before the next commit.
+    """
+    messages = [queued(number) for number in range(1, 4)]
+    pack = codec.pack_entry
+
+    def packing(each: QueuedMessage, body: int, packet_id: int, released: bool) -> bytes:
+        for number, message in enumerate(messages):
+            message.packet_id = number + 1  # As a session does, in another thread.
+        return pack(each, body, packet_id, released)
+
+    monkeypatch.setattr(codec, "pack_entry", packing)
+    for message in messages:
+        opened.enqueue("client", message)
     harness.settle(opened)
-    opened.close()
-    file = harness.path / "data.mdb"
-    data = bytearray(file.read_bytes())
-    at = data.find(b"payload 00100")
-    while at >= 0:
-        data[at // PAGE * PAGE + 10] ^= 3  # A leaf becomes a branch, in every copy of the page.
-        at = data.find(b"payload 00100", at + PAGE)
-    file.write_bytes(data)
-    again = harness.open()
-    try:
-        assert again.read_queue("client", 0, 1_000) == []
-        assert len(harness.failures) == 1
-        assert "cannot be read" in str(harness.failures[0])
-        assert not again.accepting
-        told: list[Exception | None] = []
-        again.when_durable(told.append)
-        assert isinstance(told[0], Exception)
-    finally:
-        again.close()
+    assert [each.packet_id for each in opened.read_queue("client", 0, 10)] == [0, 0, 0]
+
+
+def test_marks_survive_a_full_disk(harness: Harness, opened: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent in the batch that found no room, and PUBREC in the next: both must be in what is tried again."""
+    opened.enqueue("client", queued(1))
+    harness.settle(opened)
+    write = Environment.write
+    full = [lmdb.DiskError("mdb_put: No space left on device")]
+
+    def failing(self: Environment, work: Work) -> None:
+        if full:
+            raise full.pop()
+        write(self, work)
+
+    monkeypatch.setattr(Environment, "write", failing)
+    opened.mark_sent("client", 1, 7)
+    harness.turn()
+    opened.mark_released("client", 1)
+    while not any(event.startswith("the disk is full") for _, event, _ in harness.logged):
+        harness.posted.get(timeout=10)()
+    opened.retry()
+    harness.settle(opened)
+    assert opened.accepting
+    (found,) = opened.read_queue("client", 0, 10)
+    assert (found.packet_id, found.released) == (7, True)

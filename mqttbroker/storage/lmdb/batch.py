@@ -10,7 +10,10 @@ from mqttbroker.storage.lmdb.codec import SessionHeader
 from mqttbroker.storage.records import Message, QueuedMessage, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable
 
-__all__ = ["Batch", "Changes", "StoredSession", "forget_session", "merge"]
+__all__ = ["KEEP", "Batch", "Changes", "StoredSession", "forget_session", "merge"]
+
+KEEP = -1
+"""In a mark: leave the packet identifier as it is."""
 
 
 class Changes:
@@ -23,7 +26,10 @@ class Changes:
         self.gone: dict[int, None] = {}
         """Sequence numbers that were in the file, or on their way into it, and are not any more."""
         self.marks: dict[int, tuple[int, bool]] = {}
-        """Packet identifier and whether PUBREC came, for entries as for ``gone``."""
+        """Packet identifier and whether PUBREC came. Of entries that are enqueued here as well: the messages themselves
+        are the sessions', who change them while the writer works. Were it to look at them, it might find that the later
+        of two messages was sent and the earlier was not.
+        """
         self.next_sequence: int = 0
 
 
@@ -115,16 +121,11 @@ def merge(older: Batch, newer: Batch) -> None:
 
 def _merge_changes(older: Changes, newer: Changes) -> None:
     for sequence in newer.gone:
+        older.marks.pop(sequence, None)
         if older.enqueued.pop(sequence, None) is None:
             older.gone[sequence] = None
-            older.marks.pop(sequence, None)
     for sequence, (packet_id, released) in newer.marks.items():
-        queued = older.enqueued.get(sequence)
-        if queued is None:
-            older.marks[sequence] = (packet_id, released)
-            continue
-        # The message is the session's own object, and knows; this is for those who only told the store.
-        queued.released = queued.released or released
-        queued.packet_id = packet_id if packet_id >= 0 else queued.packet_id
+        before, was_released = older.marks.get(sequence, (KEEP, False))
+        older.marks[sequence] = (before if packet_id == KEEP else packet_id, released or was_released)
     older.enqueued.update(newer.enqueued)
     older.next_sequence = max(older.next_sequence, newer.next_sequence)

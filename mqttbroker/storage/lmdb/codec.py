@@ -168,13 +168,13 @@ def unpack_message(data: bytes, at: int = 0) -> Message:
 # Entries of queues.
 
 
-def pack_entry(queued: QueuedMessage, body: int) -> bytes:
+def pack_entry(queued: QueuedMessage, body: int, packet_id: int, released: bool) -> bytes:
     """An entry with its message in it (``body`` 0), or with the number of the body that several entries share."""
-    flags = queued.qos | (RETAIN if queued.retain else 0) | (RELEASED if queued.released else 0)
+    flags = queued.qos | (RETAIN if queued.retain else 0) | (RELEASED if released else 0)
     share = queued.share.encode()
     head = _ENTRY.pack(
         flags if body else flags | INLINE,
-        queued.packet_id,
+        packet_id,
         queued.message.size,
         len(share),
         len(queued.identifiers),

@@ -20,7 +20,7 @@ from typing import TypeVar
 import lmdb
 
 from mqttbroker.storage.lmdb import codec
-from mqttbroker.storage.lmdb.batch import Batch, Changes, StoredSession, forget_session, merge
+from mqttbroker.storage.lmdb.batch import KEEP, Batch, Changes, StoredSession, forget_session, merge
 from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, open_environment, rows
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
@@ -337,6 +337,8 @@ class LmdbStore:
         stored.next_sequence = sequence + 1
         changes = self._changes(stored)
         changes.enqueued[sequence] = queued
+        if queued.packet_id or queued.released:
+            changes.marks[sequence] = (queued.packet_id, queued.released)
         changes.next_sequence = sequence + 1
         self._grow(queued.message.size)
 
@@ -349,8 +351,7 @@ class LmdbStore:
         queued = changes.enqueued.get(sequence)
         if queued is not None:
             queued.packet_id = packet_id
-        else:
-            changes.marks[sequence] = (packet_id, False)
+        changes.marks[sequence] = (packet_id, False)
 
     def mark_released(self, client_id: str, sequence: int) -> None:
         """Note that PUBREC arrived."""
@@ -361,9 +362,8 @@ class LmdbStore:
         queued = changes.enqueued.get(sequence)
         if queued is not None:
             queued.released = True
-        else:
-            packet_id = changes.marks.get(sequence, (KEEP, False))[0]
-            changes.marks[sequence] = (packet_id, True)
+        packet_id = changes.marks.get(sequence, (KEEP, False))[0]
+        changes.marks[sequence] = (packet_id, True)
 
     def dequeue(self, client_id: str, sequence: int) -> None:
         """Forget one message; one that was not written yet never will be."""
@@ -371,11 +371,11 @@ class LmdbStore:
         if stored is None:
             return
         changes = self._changes(stored)
+        changes.marks.pop(sequence, None)
         queued = changes.enqueued.pop(sequence, None)
         if queued is not None:
             self._batch.size -= queued.message.size
         else:
-            changes.marks.pop(sequence, None)
             changes.gone[sequence] = None
 
     def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
@@ -476,9 +476,6 @@ class LmdbStore:
 
 PER_SESSION = ("sessions", "counters", "subscriptions", "wills", "incoming", "queue", "doomed")
 """Databases whose keys begin with the number of a session."""
-
-KEEP = -1
-"""In a mark: leave the packet identifier as it is."""
 
 
 def _mark(queued: QueuedMessage, mark: tuple[int, bool] | None) -> None:

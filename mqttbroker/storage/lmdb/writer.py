@@ -4,8 +4,8 @@ While a batch syncs, the next one fills; so the more there is to write, the more
 queues of sessions that have ended are deleted in slices.
 
 The thread shares two things with the broker's: the batch it was given, which the broker's thread does not change any
-more (but for the ``packet_id`` and ``released`` of messages in it, where a newer state is as good), and the
-environment.
+more (but for the ``packet_id`` and ``released`` of messages in it, which the thread must not look at: ``marks`` has
+them), and the environment.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mqttbroker.storage.records import Message, QueuedMessage
 
 __all__ = ["Writer", "read_counters"]
 
+UNSENT = (0, False)
 DELETED_PER_TURN = 2_000
 """Entries of an ended session's queue that are deleted in one transaction."""
 
@@ -138,15 +139,16 @@ class _Applied:
 
     def _apply_queues(self, transaction: lmdb.Transaction, databases: Databases, batch: Batch) -> None:
         added = [
-            (number, sequence, queued)
+            (number, sequence, queued, changes.marks.get(sequence, UNSENT))
             for number, (_, changes) in batch.queues.items()
-            for sequence, queued in list(changes.enqueued.items())
+            for sequence, queued in changes.enqueued.items()
         ]
-        numbers = self._put_bodies(transaction, databases, [queued for _, _, queued in added])
+        numbers = self._put_bodies(transaction, databases, [queued for _, _, queued, _ in added])
         entries = []
-        for number, sequence, queued in added:
+        for number, sequence, queued, (packet_id, released) in added:
             key = codec.pair_key(number, sequence)
-            entries.append((key, codec.seal(key, codec.pack_entry(queued, numbers.get(id(queued.message), 0)))))
+            body = numbers.get(id(queued.message), 0)
+            entries.append((key, codec.seal(key, codec.pack_entry(queued, body, max(packet_id, 0), released))))
         entries.sort()
         with transaction.cursor(databases["queue"]) as cursor:
             cursor.putmulti(entries)
@@ -226,7 +228,9 @@ def _apply_sessions(transaction: lmdb.Transaction, databases: Databases, batch: 
 def _apply_changes(transaction: lmdb.Transaction, databases: Databases, number: int, changes: Changes) -> None:
     if not (changes.enqueued or changes.gone or changes.marks):
         return
-    for sequence, (packet_id, released) in list(changes.marks.items()):
+    for sequence, (packet_id, released) in changes.marks.items():
+        if sequence in changes.enqueued:
+            continue
         key = codec.pair_key(number, sequence)
         value = fetch(transaction, databases["queue"], key)
         if value is not None and sequence not in changes.gone:
@@ -241,7 +245,7 @@ def _apply_changes(transaction: lmdb.Transaction, databases: Databases, number: 
             removed_bytes += size
     key = codec.number_key(number)
     next_sequence, queued, queued_bytes = read_counters(transaction, databases, key)
-    added_bytes = sum(each.message.size for each in list(changes.enqueued.values()))
+    added_bytes = sum(each.message.size for each in changes.enqueued.values())
     counters = codec.pack_counters(
         max(next_sequence, changes.next_sequence),
         max(queued + len(changes.enqueued) - removed, 0),
