@@ -36,7 +36,7 @@ from mqttbroker.protocol import (
     encode,
 )
 from mqttbroker.sessions import Carrier, Outbox, Session
-from mqttbroker.storage import Durable
+from mqttbroker.storage import Durable, StoreFull
 
 if TYPE_CHECKING:
     from mqttbroker.broker.core import BrokerCore
@@ -284,12 +284,16 @@ class Connection:
             self.inbound -= counted
             if self.state == State.CLOSED:
                 return
-            if error is not None:
-                self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, "could not be stored"), self.core.now)
+            if error is None:
+                self.outbox.write(data)
+                if then is not None:
+                    then(None)
+            elif isinstance(error, StoreFull) and counted and self.five:
+                self.outbox.write(b"\x40\x03" + data[2:4] + NO_ROOM)  # The publisher still has the message.
+            else:
+                reason = ReasonCode.QUOTA_EXCEEDED if isinstance(error, StoreFull) else ReasonCode.UNSPECIFIED_ERROR
+                self.fail(MQTTError(reason, "could not be stored"), self.core.now)
                 return
-            self.outbox.write(data)
-            if then is not None:
-                then(None)
             if not self.reading and not self.held:
                 self.resume_reading(self.core.now)
 
@@ -391,6 +395,7 @@ class Connection:
 
 
 PUBACK = 0x40
+NO_ROOM = b"\x97"
 REFUSALS_LOGGED = 50
 TOPIC_LOGGED = 256
 

@@ -6,7 +6,7 @@ This layer knows no connections and no packets as they are on the wire.
 
 from mqttbroker.storage.memory import MemoryStore
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
-from mqttbroker.storage.store import Durable, Store, StoreError
+from mqttbroker.storage.store import Durable, Store, StoreError, StoreFull
 
 __all__ = [
     "Durable",
@@ -16,6 +16,7 @@ __all__ = [
     "SessionRecord",
     "Store",
     "StoreError",
+    "StoreFull",
     "SubscriptionRecord",
     "WillRecord",
 ]

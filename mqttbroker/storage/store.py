@@ -20,7 +20,7 @@ from typing import Protocol
 
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
 
-__all__ = ["Durable", "Store", "StoreError"]
+__all__ = ["Durable", "Store", "StoreError", "StoreFull"]
 
 Durable = Callable[[Exception | None], None]
 """Called once, when everything that was written before is durable, or with the error that prevented it."""
@@ -28,6 +28,10 @@ Durable = Callable[[Exception | None], None]
 
 class StoreError(Exception):
     """The store could not keep what it was given; the message says what an operator can do."""
+
+
+class StoreFull(StoreError):
+    """There is no room on the disk. Nothing is lost, and there may be room again."""
 
 
 class Store(Protocol):

@@ -26,9 +26,10 @@ from mqttbroker.protocol import (
     SubscriptionRequest,
     UnsubAck,
     Unsubscribe,
+    Will,
     encode,
 )
-from mqttbroker.storage import Message, StoreError, WillRecord
+from mqttbroker.storage import Message, StoreError, StoreFull, WillRecord
 from tests.broker.support import V5, V311, Peer, World
 from tests.storage.deferred import DeferredStore
 
@@ -120,6 +121,41 @@ class TestHeld:
         )
         assert peer.carrier.closed
 
+    def test_a_full_disk_is_told_in_a_puback(self) -> None:
+        world, store = make_world()
+        kept(world, store).lose()
+        commit(world, store)
+        talker = world.client("talker")
+        talker.publish("kept/t", qos=1)
+        store.fail(StoreFull("the disk is full"))
+        world.flush()
+        (answer,) = talker.take()
+        assert isinstance(answer, PubAck)
+        assert answer.reason_code == ReasonCode.QUOTA_EXCEEDED
+
+    @pytest.mark.parametrize(("version", "qos"), [(V5, 2), (V311, 1), (V311, 2)])
+    def test_a_full_disk_ends_the_connection_where_it_cannot_be_told(self, version: ProtocolVersion, qos: int) -> None:
+        """A QoS 2 message may be on disk later; its publisher must send it again under the same identifier."""
+        world, store = make_world()
+        kept(world, store).lose()
+        commit(world, store)
+        talker = world.client("talker", version)
+        talker.publish("kept/t", qos=qos)
+        store.fail(StoreFull("the disk is full"))
+        world.flush()
+        assert [type(each) for each in talker.take()] == ([Disconnect] if version == V5 else [])
+        assert talker.carrier.closed
+
+    def test_on_a_full_disk_a_client_comes_and_takes_what_it_is_owed(self) -> None:
+        world, store = make_world()
+        peer = kept(world, store)
+        peer.lose()
+        world.client("talker").publish("kept/t", b"owed", qos=1)
+        commit(world, store)
+        store.accepting = False
+        again = world.client("kept", clean=False, expiry=100)
+        assert again.payloads() == [b"owed"]
+
     @held
     def test_a_connection_that_ended_is_not_written_to(
         self, prepare: Callable[[World, DeferredStore, Peer], None], packet: Packet, answer: type[Packet]
@@ -186,6 +222,22 @@ class TestHeld:
         assert peer.publish("kept/x", qos=1) == []
         commit(world, store)
         assert peer.take() == [PubAck(1)]
+
+    def test_nothing_of_it_is_stored_for_a_subscription_of_qos_0(self) -> None:
+        world, store = make_world()
+        peer = kept(world, store)
+        peer.send(Subscribe(1, (SubscriptionRequest("kept/#", 0),)))
+        assert not store.settled
+        assert world.client("other").publish("kept/x", qos=1) == [PubAck(1)]
+
+    def test_a_refusal_waits_for_nothing(self) -> None:
+        world, store = make_world()
+        kept(world, store).send(Subscribe(1, (SubscriptionRequest("a", 1),)))
+        store.accepting = False
+        assert not store.settled
+        (answer,) = world.client("other").publish("t", b"x", qos=1, retain=True)
+        assert isinstance(answer, PubAck)
+        assert answer.reason_code == ReasonCode.QUOTA_EXCEEDED
 
     def test_subscribers_get_the_message_without_waiting(self) -> None:
         world, store = make_world()
@@ -323,6 +375,21 @@ class TestBackPressure:
         commit(world, store)
         assert peer.reads()
 
+    def test_the_keep_alive_begins_anew_when_reading_does(self) -> None:
+        world, store = make_world()
+        peer = world.opened()
+        peer.connect("client", expiry=100, keep_alive=10)
+        commit(world, store)
+        store.congested = True
+        peer.send(Subscribe(1, (SubscriptionRequest("t"),)))
+        world.advance(20)
+        store.congested = False
+        commit(world, store)
+        world.advance(14)
+        assert not peer.carrier.closed
+        world.advance(2)
+        assert peer.carrier.closed
+
 
 class TestReceiveMaximum:
     """[MQTT-3.3.4-7]: what a client is told that it may send, it may send, however long the disk takes."""
@@ -401,6 +468,14 @@ class TestCrash:
         (second,) = again.published()
         assert (second.packet_id, second.dup) == (first.packet_id, True)
 
+    def test_a_qos_2_message_with_an_expiry_interval(self) -> None:
+        world, store = make_world()
+        peer = kept(world, store)
+        world.client("other").publish("kept/x", qos=2, properties=Properties(message_expiry_interval=7))
+        commit(world, store)
+        (message,) = peer.published()
+        assert message.properties.message_expiry_interval == 7
+
     def test_after_pubrel_it_is_only_pubrel_again(self) -> None:
         world, store = make_world()
         peer = kept(world, store)
@@ -420,3 +495,18 @@ class TestCrash:
         peer.send(Subscribe(3, (SubscriptionRequest("c", 1),)))
         later = world.restarted(store.crashed())
         assert set(later.session("kept").subscriptions) == {"b"}
+
+
+class TestBeforeConnack:
+    """A CONNECT that was accepted, whose answer waits for the store."""
+
+    def test_an_error_of_the_client_publishes_its_will(self) -> None:
+        world, _ = make_world()
+        listener = world.client("listener")
+        listener.subscribe("will")
+        peer = world.opened()
+        peer.connect("client", clean=False, expiry=100, will=Will("will", b"gone"))
+        peer.feed(b"\x00\x00")
+        assert peer.carrier.closed
+        world.flush()
+        assert listener.payloads() == [b"gone"]

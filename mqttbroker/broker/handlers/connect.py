@@ -198,7 +198,11 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
         connection.outbox.open = not connection.stalled_at
         session.pump(core.now)
 
-    connection.answer(encode(connack, connection.version), session.persistent, now, answered)  # [MQTT-3.1.4-5]
+    # A session that was there before is on disk. While that is full, its client must be able to come and take what it
+    # is
+    # owed, which makes room.
+    promised = session.persistent and (core.store.accepting or not present)
+    connection.answer(encode(connack, connection.version), promised, now, answered)  # [MQTT-3.1.4-5]
 
 
 def refuse(connection: Connection, error: MQTTError) -> None:

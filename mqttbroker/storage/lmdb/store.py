@@ -24,7 +24,7 @@ from mqttbroker.storage.lmdb.batch import KEEP, Batch, Changes, StoredSession, f
 from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, open_environment, rows
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
 from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
-from mqttbroker.storage.store import Durable, StoreError
+from mqttbroker.storage.store import Durable, StoreError, StoreFull
 
 __all__ = ["LmdbStore", "Post", "Report"]
 
@@ -191,7 +191,7 @@ class LmdbStore:
             self._log("error", "the disk is full: nothing more is acknowledged", path=str(self._environment.path))
         merge(batch, self._batch)
         self._batch = batch
-        return StoreError("the disk is full")
+        return StoreFull("the disk is full")
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
