@@ -135,6 +135,7 @@ class TestFraming:
         assert peer.connack.properties.maximum_packet_size == 256
         assert len(encode(Publish("t", b"x" * 249), V5)) == 256
         assert peer.publish("t", b"x" * 249) == []
+        assert peer.send(PingReq(), Publish("t", b"x" * 249), PingReq()) == [PingResp(), PingResp()]
         # The size is known from the first bytes: nothing is kept of what is too large.
         peer.feed(encode(Publish("t", b"x" * 250), V5)[:3])
         (answer,) = peer.take()
@@ -161,6 +162,14 @@ class TestFraming:
 
 
 class TestErrors:
+    def test_too_many_user_properties(self) -> None:
+        peer = World(Limits(max_user_properties=1)).client()
+        pairs = (("a", "1"), ("b", "2"))
+        assert peer.publish("t", properties=Properties(user_properties=pairs[:1])) == []
+        (answer,) = peer.publish("t", properties=Properties(user_properties=pairs))
+        assert isinstance(answer, Disconnect)
+        assert answer.reason_code == ReasonCode.QUOTA_EXCEEDED
+
     def test_the_log_says_what_was_wrong(self) -> None:
         world = World()
         peer = world.client("c", user="u")
@@ -258,6 +267,25 @@ class TestBackPressure:
         assert peer.payloads() == [b"1"]
         assert world.session("a").dropped == {Drop.CONGESTED: 1}
 
+    def test_what_expired_while_it_was_full_is_not_sent(self) -> None:
+        world = World()
+        peer, other = world.client("a"), world.client("b")
+        peer.subscribe("t", qos=1)
+        peer.congest()
+        other.publish("t", b"0", qos=1, properties=Properties(message_expiry_interval=3))
+        other.publish("t", b"1", qos=1)
+        world.advance(3)
+        peer.relieve()
+        assert peer.payloads() == [b"1"]
+
+    def test_each_client_that_takes_nothing_is_disconnected(self) -> None:
+        world = World(Limits(stalled_timeout=10.0))
+        peers = [world.client(client_id) for client_id in ("a", "b", "c")]
+        for peer in peers[:2]:
+            peer.congest()
+        world.advance(11)
+        assert [peer.carrier.aborted for peer in peers] == [True, True, False]
+
     def test_answers_are_written_all_the_same(self) -> None:
         peer = World().client()
         peer.congest()
@@ -327,6 +355,7 @@ class TestKeepAlive:
         assert isinstance(answer, Disconnect)
         assert answer.reason_code == ReasonCode.KEEP_ALIVE_TIMEOUT
         assert world.logged("connection failed")[0]["reason"] == "keep_alive_timeout"
+        assert len(world.core.wheel) == 0
 
     def test_any_byte_counts(self) -> None:
         world = World()
@@ -374,6 +403,7 @@ class TestConnectTimeout:
         assert peer.carrier.closed
         assert peer.carrier.sent == []
         assert world.core.connections == set()
+        assert len(world.core.wheel) == 0
 
     def test_bytes_that_trickle_do_not_help(self) -> None:
         world = World()

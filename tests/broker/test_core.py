@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mqttbroker.broker import Limits
-from mqttbroker.protocol import Connect, Disconnect, Properties, Publish, ReasonCode, encode
+from mqttbroker.broker import Accepted, Limits
+from mqttbroker.protocol import ConnAck, Connect, Disconnect, Properties, Publish, ReasonCode, encode
 from mqttbroker.storage import Message
 from mqttbroker.topics import InvalidTopicName
-from tests.broker.support import V5, V311, World
+from tests.broker.support import V5, V311, Patient, Peer, World
 
 
 class TestTurns:
@@ -62,6 +62,41 @@ class TestTick:
             "connection",
             "will of somebody",
         ]
+
+    def test_what_happens_between_calls_happens_at_the_last_tick(self) -> None:
+        patient = Patient()
+        world = World(authenticator=patient)
+
+        def connected(client_id: str) -> Peer:
+            peer = world.opened()
+            peer.connect(client_id, clean=False, expiry=100)
+            return peer
+
+        def welcomed(peer: Peer) -> Peer:
+            patient.answer(Accepted(None))
+            world.flush()
+            (connack,) = peer.take()
+            assert isinstance(connack, ConnAck)
+            return peer
+
+        talker, listener = welcomed(connected("talker")), welcomed(connected("listener"))
+        listener.subscribe("t", qos=1)
+        listener.lose()
+        talker.publish("t", qos=1, properties=Properties(message_expiry_interval=3))
+        again = connected("listener")
+        world.advance(3)
+        welcomed(again)  # Nothing but a CONNACK.
+
+
+class TestConnectionsPerAddress:
+    def test_each_end_makes_room_for_one(self) -> None:
+        world = World(Limits(max_connections_per_address=3))
+        peers = [world.opened(address=f"192.0.2.9:{port}") for port in (1, 2, 3)]
+        assert world.opened(address="192.0.2.9:4").refused
+        peers[0].lose()
+        assert not world.opened(address="192.0.2.9:5").refused
+        assert world.opened(address="192.0.2.9:6").refused
+        assert not world.opened(address="192.0.2.10:1").refused
 
 
 class TestPublishMessage:

@@ -26,7 +26,6 @@ from mqttbroker.protocol import (
     SubscriptionRequest,
     UnsubAck,
     Unsubscribe,
-    Will,
     encode,
 )
 from mqttbroker.storage import Message, StoreError, StoreFull, WillRecord
@@ -223,22 +222,6 @@ class TestHeld:
         commit(world, store)
         assert peer.take() == [PubAck(1)]
 
-    def test_nothing_of_it_is_stored_for_a_subscription_of_qos_0(self) -> None:
-        world, store = make_world()
-        peer = kept(world, store)
-        peer.send(Subscribe(1, (SubscriptionRequest("kept/#", 0),)))
-        assert not store.settled
-        assert world.client("other").publish("kept/x", qos=1) == [PubAck(1)]
-
-    def test_a_refusal_waits_for_nothing(self) -> None:
-        world, store = make_world()
-        kept(world, store).send(Subscribe(1, (SubscriptionRequest("a", 1),)))
-        store.accepting = False
-        assert not store.settled
-        (answer,) = world.client("other").publish("t", b"x", qos=1, retain=True)
-        assert isinstance(answer, PubAck)
-        assert answer.reason_code == ReasonCode.QUOTA_EXCEEDED
-
     def test_subscribers_get_the_message_without_waiting(self) -> None:
         world, store = make_world()
         peer = kept(world, store)
@@ -375,21 +358,6 @@ class TestBackPressure:
         commit(world, store)
         assert peer.reads()
 
-    def test_the_keep_alive_begins_anew_when_reading_does(self) -> None:
-        world, store = make_world()
-        peer = world.opened()
-        peer.connect("client", expiry=100, keep_alive=10)
-        commit(world, store)
-        store.congested = True
-        peer.send(Subscribe(1, (SubscriptionRequest("t"),)))
-        world.advance(20)
-        store.congested = False
-        commit(world, store)
-        world.advance(14)
-        assert not peer.carrier.closed
-        world.advance(2)
-        assert peer.carrier.closed
-
 
 class TestReceiveMaximum:
     """[MQTT-3.3.4-7]: what a client is told that it may send, it may send, however long the disk takes."""
@@ -495,18 +463,3 @@ class TestCrash:
         peer.send(Subscribe(3, (SubscriptionRequest("c", 1),)))
         later = world.restarted(store.crashed())
         assert set(later.session("kept").subscriptions) == {"b"}
-
-
-class TestBeforeConnack:
-    """A CONNECT that was accepted, whose answer waits for the store."""
-
-    def test_an_error_of_the_client_publishes_its_will(self) -> None:
-        world, _ = make_world()
-        listener = world.client("listener")
-        listener.subscribe("will")
-        peer = world.opened()
-        peer.connect("client", clean=False, expiry=100, will=Will("will", b"gone"))
-        peer.feed(b"\x00\x00")
-        assert peer.carrier.closed
-        world.flush()
-        assert listener.payloads() == [b"gone"]

@@ -238,6 +238,15 @@ class TestRestart:
         later.advance(1)
         assert later.core.registry.sessions == {}
 
+    def test_each_has_a_clock_of_its_own(self) -> None:
+        world = World()
+        for client_id in ("a", "b", "c"):
+            world.client(client_id, expiry=10).lose()
+        later = world.restarted()
+        later.client("b", clean=False, expiry=10)
+        later.advance(10)
+        assert set(later.core.registry.sessions) == {"b"}
+
     def test_whose_time_has_come_ends_at_once(self) -> None:
         world = World()
         world.client(expiry=10).lose()

@@ -67,6 +67,7 @@ class TestRetainHandling:
         peer = world.client()
         peer.publish("t/own", retain=True)
         world.client("other").publish("t/other", retain=True)
+        peer.publish("t/own as well", retain=True)  # In whatever order they come: one is before the other's.
         peer.subscribe(SubscriptionRequest("t/#", no_local=True))
         assert [each.topic for each in peer.published()] == ["t/other"]
 

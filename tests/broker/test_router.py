@@ -6,7 +6,7 @@ import pytest
 
 from mqttbroker.broker import Action, Decision, Identity, Limits
 from mqttbroker.broker.limits import QueuePolicy, SharedStrategy
-from mqttbroker.protocol import Properties, Publish, ReasonCode, SubscriptionRequest
+from mqttbroker.protocol import Properties, PubAck, Publish, ReasonCode, SubscriptionRequest
 from mqttbroker.sessions import Drop
 from mqttbroker.storage import Message
 from tests.broker.support import V5, V311, Deny, Peer, World
@@ -178,6 +178,12 @@ class TestShared:
 
 
 class TestReceive:
+    def test_a_group_of_which_nobody_may(self) -> None:
+        world = World(authorizer=OnlyMay())
+        peer = subscriber(world, SubscriptionRequest("$share/g/t", 1))
+        assert [type(each) for each in world.client("p").publish("t", qos=1)] == [PubAck]
+        assert peer.take() == []
+
     def test_rules_on_receiving_hold_for_each_topic(self) -> None:
         world = World(authorizer=Deny(("receive", "t/secret")))
         peer = world.client("s")

@@ -269,6 +269,21 @@ class TestWhatTakesTheShortPath:
         assert chunks[0] == [run]
         assert chunks[0][0] is chunks[1][0]
 
+    @pytest.mark.parametrize("qos", [0, 1], ids=["QoS 0", "QoS 1"])
+    def test_long_topics_are_not_mistaken_for_their_beginnings(self, qos: int) -> None:
+        world = World()
+        listener = world.client("listener")
+        listener.subscribe("#", qos=qos)
+        talker = world.client("talker")
+        long = "t" * 300
+        topics = [long[:length] for length in (1, 300 - 256, 300)]
+        for _ in range(2):  # The first time to find the routes.
+            for topic in topics:
+                talker.publish(topic, qos=qos)
+            assert [packet.topic for packet in listener.published()] == topics
+        talker.feed(encode(Publish(long), V5))
+        assert (len(talker.connection.routes), listener.published()[0].topic) == (3, long)
+
     @pytest.mark.parametrize("version", [V311, V5], ids=["MQTT 3.1.1", "MQTT 5"])
     def test_qos_1_needs_no_packet_object(self, version: ProtocolVersion, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
@@ -341,3 +356,37 @@ class TestWhatTakesTheShortPath:
         talker.feed(b"\x32\x06\x00\x01t\x00\x00\x00")
         assert talker.carrier.closed
         assert world.logged("connection failed")[0]["reason"] == "protocol_error"
+
+    def test_the_message_is_the_same_on_both_paths(self) -> None:
+        world = World()
+        listener = world.client("listener", expiry=100)
+        listener.subscribe("t", qos=1)
+        listener.lose()
+        talker = world.client("talker")
+        for _ in range(2):
+            talker.publish("t", b"x", qos=1)
+        general, short = world.store.read_queue("listener", 0, 10)
+        assert short.message == general.message
+
+    def test_a_full_queue_makes_room_and_what_had_expired_is_counted_as_that(self) -> None:
+        world = World(Limits(max_queued_messages=2))
+        listener = world.client("listener", properties=Properties(receive_maximum=1))
+        listener.subscribe("t", qos=1)
+        talker = world.client("talker")
+        talker.publish("t", b"0", qos=1)
+        talker.publish("t", b"1", qos=1, properties=Properties(message_expiry_interval=2))
+        world.advance(2)
+        for payload in (b"2", b"3"):
+            assert len(talker.publish("t", payload, qos=1)) == 1
+        assert world.session("listener").dropped == {Drop.EXPIRED: 1, Drop.QUEUE_FULL: 1}
+        listener.acknowledge(listener.published())
+        assert not talker.carrier.closed
+
+    @pytest.mark.parametrize("packet", [b"\x32\x00", b"\x32\x01\x00"], ids=["of 0 bytes", "of 1 byte"])
+    def test_packets_too_short_for_it(self, packet: bytes) -> None:
+        world = World()
+        world.client("listener").subscribe("t")
+        talker = world.client("talker")
+        talker.publish("t", qos=1)
+        talker.feed(packet)
+        assert world.logged("connection failed")[0]["reason"] == "malformed_packet"

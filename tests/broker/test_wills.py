@@ -162,6 +162,14 @@ class TestDelay:
         world.advance(60)
         assert listener.take() == []
 
+    @pytest.mark.parametrize("new_will", [None, delayed(50)], ids=["no will", "another will"])
+    def test_in_the_store_too(self, new_will: Will | None) -> None:
+        world = World()
+        world.client(will=delayed(5), expiry=100).lose()
+        world.client(clean=False, expiry=100, will=new_will)
+        (record,) = world.store.sessions()
+        assert record.will == world.session().will
+
     def test_a_clean_start_ends_the_session_and_so_publishes_it(self) -> None:
         world = World()
         listener = heard(world)
@@ -241,7 +249,9 @@ class TestRefused:
         listener = heard(world)
         peer = world.client(will=WILL, user="u")
         deny.denied.add(("publish", "will"))
+        deny.asked.clear()
         peer.lose()
+        assert deny.asked == [(Identity("client", "u"), "publish", "will")]
         assert listener.take() == []
         (line,) = world.logged("refused")
         assert (line["client"], line["action"], line["topic"], line["rule"]) == (

@@ -81,7 +81,7 @@ wills = st.builds(
     qos_levels,
     st.booleans(),
     st.integers(0, 2),
-    st.sampled_from([None, 5]),
+    st.sampled_from([None, 0, 5]),
 )
 machine = st.runner()
 names_online = machine.flatmap(lambda self: st.sampled_from(sorted(self.peers)))
@@ -319,7 +319,7 @@ class BrokerMachine(RuleBasedStateMachine):
         qos=qos_levels,
         retain=st.booleans(),
         empty=st.sampled_from([False, False, False, True]),
-        lifetime=st.sampled_from([None, None, 2, 10]),
+        lifetime=st.sampled_from([None, None, 0, 2, 10]),
     )
     def publish(self, name: str, topic: str, qos: int, retain: bool, empty: bool, lifetime: int | None) -> None:
         five = self.five(name)

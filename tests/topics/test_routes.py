@@ -65,6 +65,12 @@ def test_the_oldest_leaves_when_the_cache_is_full() -> None:
     assert len(cache) == 3
 
 
+def test_a_cache_for_one_topic() -> None:
+    cache, routes = cache_of("a", "b", max_topics=1)
+    assert cache.get("a") is None
+    assert cache.get("b") is routes["b"]
+
+
 def test_topics_too_long_are_not_cached() -> None:
     cache: RouteCache[Route] = RouteCache(10, max_topic_length=3)
     short, long = Route(), Route(1)

@@ -63,6 +63,12 @@ class TestBudget:
 
     TREE = tree_of("a", "a/b", "a/c", "a/c/d", "e", "$s/t")
 
+    @pytest.mark.parametrize("topic_filter", ["a/+", "a/#", "+/+", "+/#"])
+    def test_below_the_first_level_a_dollar_sign_is_nothing_special(self, topic_filter: str) -> None:
+        tree = tree_of("a/$s", "a/b")
+        assert sorted(tree.match_budget(topic_filter, 100) or []) == [0, 1]
+        assert sorted(tree.match(topic_filter)) == [("a/$s", 0), ("a/b", 1)]
+
     @pytest.mark.parametrize(
         ("topic_filter", "nodes"),
         [

@@ -54,6 +54,22 @@ class TestPubAck:
         assert peer.send(packet) == []
         assert world.session().load == 0
 
+    @pytest.mark.parametrize(
+        "reason", [ReasonCode.SUCCESS, ReasonCode.UNSPECIFIED_ERROR], ids=["acknowledged", "refused"]
+    )
+    def test_it_makes_room_for_what_waits_and_has_not_expired(self, reason: ReasonCode) -> None:
+        world = World()
+        peer = world.client(properties=Properties(receive_maximum=1))
+        peer.subscribe("t", qos=1)
+        talker = world.client("p")
+        talker.publish("t", b"first", qos=1)
+        talker.publish("t", b"expires", qos=1, properties=Properties(message_expiry_interval=3))
+        talker.publish("t", b"stays", qos=1)
+        (first,) = peer.published()
+        world.advance(3)
+        peer.early += peer.send(PubAck(first.packet_id or 0, reason))
+        assert peer.payloads() == [b"stays"]
+
     @versions
     def test_of_nothing(self, version: ProtocolVersion) -> None:
         peer = World().client(version=version)

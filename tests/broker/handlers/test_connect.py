@@ -160,7 +160,7 @@ class TestClientIdentifier:
 
     def test_one_that_is_too_long(self) -> None:
         world = World(Limits(max_client_id_length=23))
-        assert world.client("\u00e4" * 11).connack
+        assert world.client("\u00e4" * 11 + "a").connack
         peer = world.opened()
         peer.connect("\u00e4" * 12)
         assert refused(peer) == ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
@@ -464,3 +464,21 @@ class TestOwner:
         thief = world.restarted().opened()
         thief.connect("c", clean=False)
         assert refused(thief) == ReasonCode.NOT_AUTHORIZED
+
+
+class TestTopicAliases:
+    @pytest.mark.parametrize(
+        ("asked", "granted", "used"),
+        [(2, 5, 2), (5, 2, 2), (0, 5, 0)],
+        ids=["as many as the client takes", "as many as the broker wants", "none"],
+    )
+    def test_no_more_than_the_client_takes_and_the_broker_wants(self, asked: int, granted: int, used: int) -> None:
+        """[MQTT-3.1.2-26] [MQTT-3.1.2-27]"""
+        world = World(Limits(topic_alias_maximum=granted))
+        peer = world.client(properties=Properties(topic_alias_maximum=asked or None))
+        peer.subscribe("#")
+        talker = world.client("talker")
+        for topic in "abc":
+            talker.publish(topic)
+        aliases = [packet.properties.topic_alias for packet in peer.published()]
+        assert aliases == [1, 2, 3][:used] + [None] * (3 - used)

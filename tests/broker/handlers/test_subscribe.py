@@ -217,3 +217,7 @@ class TestUnsubscribe:
         again = later.client(clean=False, expiry=100)
         assert again.unsubscribe("a/b/c", "d/e/f") == (0, 0x8F)
         assert [line["action"] for line in later.logged("refused")] == ["unsubscribe"]
+
+    def test_a_filter_that_is_too_long(self) -> None:
+        peer = World(Limits(max_topic_length=10)).client()
+        assert peer.unsubscribe("a" * 10, "a" * 11) == (0x11, 0x8F)
