@@ -261,7 +261,7 @@ class Connection:
             return Properties(reason_string=detail[:1_024])
         return NO_PROPERTIES
 
-    def answer(self, data: bytes, stored: bool, now: float, then: Durable | None = None) -> None:
+    def answer(self, data: bytes, stored: bool, then: Durable | None = None) -> None:
         """Write an acknowledgement when what it acknowledges is on disk, and in the order of the calls [MQTT-4.6.0-2].
 
         Whatever the quota of messages [MQTT-4.9.0-3].

@@ -144,7 +144,7 @@ def _publish_at_least_once(connection: Connection, data: bytes, start: int, stop
         core.counters.messages_unrouted += 1
         if connection.five:
             answer = b"\x40\x03" + packet_id + b"\x10"
-    connection.answer(answer, stored, now)
+    connection.answer(answer, stored)
     return True
 
 

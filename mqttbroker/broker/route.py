@@ -30,11 +30,10 @@ class Sink(Protocol):
 class SinkSubscription:
     """A sink's place in the subscription tree."""
 
-    __slots__ = ("qos", "sink", "topic_filter")
+    __slots__ = ("qos", "sink")
 
-    def __init__(self, sink: Sink, topic_filter: str, qos: int) -> None:
+    def __init__(self, sink: Sink, qos: int) -> None:
         self.sink: Sink = sink
-        self.topic_filter: str = topic_filter
         self.qos: int = qos
 
 

@@ -90,7 +90,7 @@ class Router:
 
     def add_sink(self, sink: Sink, topic_filter: str, qos: int) -> None:
         """Subscribe a sink."""
-        self._tree.add(topic_filter, sink, SinkSubscription(sink, topic_filter, qos))
+        self._tree.add(topic_filter, sink, SinkSubscription(sink, qos))
         self.routes.invalidate(topic_filter)
 
     def remove_sink(self, sink: Sink, topic_filter: str) -> None:

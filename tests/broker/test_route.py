@@ -81,7 +81,7 @@ class TestRoute:
         assert route.empty is (not targets)
 
     def test_a_sink_needs_a_message(self) -> None:
-        route = Route("t", [], [], [SinkSubscription(Nothing(), "t", 1)])
+        route = Route("t", [], [], [SinkSubscription(Nothing(), 1)])
         assert (route.verbatim4, route.verbatim5, route.empty) == (None, None, False)
 
     def test_a_new_route_is_stale_until_it_is_cached(self) -> None:

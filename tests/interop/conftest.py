@@ -30,6 +30,7 @@ _NODE = Path(__file__).parent / "node"
 _INSTALL_TIMEOUT = 50.0
 _MOSQUITTO = os.environ.get("MQTTBROKER_INTEROP_BROKER") == "mosquitto"
 
+
 @pytest_asyncio.fixture
 async def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Endpoint]:
     """Where the broker listens."""

@@ -38,7 +38,7 @@ def pubrec(connection: Connection, packet: PubRec, now: float) -> None:
     # Without properties [MQTT-3.6.2-2] [MQTT-3.6.2-3].
     reason = ReasonCode.SUCCESS if known or not connection.five else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
     answer = encode(PubRel(packet.packet_id, reason), connection.version)
-    connection.answer(answer, known and session.persistent, now)
+    connection.answer(answer, known and session.persistent)
 
 
 def pubcomp(connection: Connection, packet: PubComp, now: float) -> None:
@@ -56,7 +56,7 @@ def pingreq(connection: Connection, packet: PingReq, now: float) -> None:
         # It says that the broker lives: it does not wait for the disk, as acknowledgements before it may.
         connection.outbox.write(PINGRESP)
     else:
-        connection.answer(PINGRESP, False, now)  # CONNACK comes first [MQTT-3.2.0-1].
+        connection.answer(PINGRESP, False)  # CONNACK comes first [MQTT-3.2.0-1].
 
 
 def _check_code(packet: PubAck | PubRec) -> None:

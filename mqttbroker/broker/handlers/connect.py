@@ -202,7 +202,7 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     # is
     # owed, which makes room.
     promised = session.persistent and (core.store.accepting or not present)
-    connection.answer(encode(connack, connection.version), promised, now, answered)  # [MQTT-3.1.4-5]
+    connection.answer(encode(connack, connection.version), promised, answered)  # [MQTT-3.1.4-5]
 
 
 def refuse(connection: Connection, error: MQTTError) -> None:

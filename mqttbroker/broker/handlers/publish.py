@@ -48,7 +48,7 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
     if packet.qos == 2 and packet_id in session.incoming:
         # [MQTT-4.3.3-10] A message that was taken already: acknowledged again, not routed again. Of QoS 1 nothing is
         # remembered, so that each PUBLISH is a new message [MQTT-4.3.2-5].
-        connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent, now)
+        connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent)
         return
     if packet.qos and connection.five and connection.inbound >= core.limits.receive_maximum:
         # [MQTT-3.3.4-7] [MQTT-3.3.4-8]
@@ -56,13 +56,13 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
     route = find_route(connection, topic)
     if route is None:
         # [MQTT-4.3.3-9] The packet identifier of a refused message is not remembered.
-        _acknowledge(connection, packet, ReasonCode.NOT_AUTHORIZED, f"may not publish to {topic}", False, now)
+        _acknowledge(connection, packet, ReasonCode.NOT_AUTHORIZED, f"may not publish to {topic}", False)
         return
     message = _message(connection, packet, route, now)
     what = _no_room(connection, message, route)
     if what:
         connection.refused("publish", topic, what)
-        _acknowledge(connection, packet, ReasonCode.QUOTA_EXCEEDED, what, False, now)
+        _acknowledge(connection, packet, ReasonCode.QUOTA_EXCEEDED, what, False)
         return
     stored = core.publish(message, route, now)
     if packet.qos == 2:
@@ -75,7 +75,7 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
     if route.empty:
         core.counters.messages_unrouted += 1
         reason = ReasonCode.NO_MATCHING_SUBSCRIBERS
-    _acknowledge(connection, packet, reason, "", stored, now)
+    _acknowledge(connection, packet, reason, "", stored)
 
 
 def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
@@ -94,7 +94,7 @@ def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
         answer = PubComp(packet.packet_id, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
     else:
         answer = PubComp(packet.packet_id)
-    connection.answer(encode(answer, connection.version), session.persistent, now)
+    connection.answer(encode(answer, connection.version), session.persistent)
 
 
 def find_route(connection: Connection, topic: str) -> Route | None:
@@ -188,9 +188,7 @@ def _no_room(connection: Connection, message: Message, route: Route) -> str:
     return ""
 
 
-def _acknowledge(
-    connection: Connection, packet: Publish, reason: ReasonCode, detail: str, stored: bool, now: float
-) -> None:
+def _acknowledge(connection: Connection, packet: Publish, reason: ReasonCode, detail: str, stored: bool) -> None:
     if packet.qos == 0:
         return
     packet_id = packet.packet_id or 0
@@ -203,4 +201,4 @@ def _acknowledge(
             connection.session.incoming.add(packet_id)
     kind = PubAck if packet.qos == 1 else PubRec  # [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT-2.2.1-5] [MQTT-3.3.4-1]
     answer = kind(packet_id, reason, connection.reason(detail))
-    connection.answer(connection.fitting(answer), stored, now)
+    connection.answer(connection.fitting(answer), stored)

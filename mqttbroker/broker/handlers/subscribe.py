@@ -80,7 +80,7 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
         asked = [ReasonCode(min(request.qos, core.limits.max_qos)) for request in packet.subscriptions]
         codes = [own if code >= REFUSED else code for code, own in zip(codes, asked, strict=True)]
     answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))  # [MQTT-2.2.1-6] [MQTT-3.8.4-2]
-    connection.answer(connection.fitting(answer), session.persistent, now, acknowledged)
+    connection.answer(connection.fitting(answer), session.persistent, acknowledged)
 
 
 def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None:
@@ -104,7 +104,7 @@ def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None
         else:
             codes.append(ReasonCode.NO_SUBSCRIPTION_EXISTED)
     answer = UnsubAck(packet.packet_id, tuple(codes) if connection.five else ())  # [MQTT-2.2.1-6]
-    connection.answer(connection.fitting(answer), session.persistent, now)
+    connection.answer(connection.fitting(answer), session.persistent)
 
 
 def _check_not_empty(connection: Connection, topic_filters: Iterable[str]) -> None:

@@ -39,9 +39,7 @@ class AmqttAdapter(Adapter):
             }
         client = MQTTClient(self.client_id, configuration)
         async with asyncio.timeout(TIMEOUT):
-            await client.connect(
-                f"mqtt://{self.endpoint.host}:{self.endpoint.port}/", cleansession=not persistent
-            )
+            await client.connect(f"mqtt://{self.endpoint.host}:{self.endpoint.port}/", cleansession=not persistent)
         self._client = client
         return None
 

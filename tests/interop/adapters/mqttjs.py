@@ -190,7 +190,5 @@ def _grouped(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 def _flat(pairs: dict[str, Any]) -> list[tuple[str, str]]:
     """The library makes one key with a list of values out of a name that comes twice."""
     return [
-        (name, value)
-        for name, values in pairs.items()
-        for value in ([values] if isinstance(values, str) else values)
+        (name, value) for name, values in pairs.items() for value in ([values] if isinstance(values, str) else values)
     ]
