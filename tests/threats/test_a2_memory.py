@@ -1,8 +1,8 @@
 """Messages and sessions that piled up in other brokers: packet identifiers, queues, aliases, sessions that end.
 
-Left out, because they need a store on disk and a crash of the broker: CVE-2026-8741 (EMQX: a message is published
-before its packet identifier is stored), Mosquitto 3702 (a stored message refers to one that is gone), Mosquitto 3439
-(a corrupt file of the store). They belong to the tests of that store.
+Not here, because they need a store on disk and a crash of the broker: CVE-2026-8741 (EMQX: a message is published
+before its packet identifier is stored) and Mosquitto 3702 (a stored message refers to one that is gone) are in
+``tests/durability/test_crash.py``, Mosquitto 3439 (a corrupt file of the store) in ``tests/durability/test_damage.py``.
 """
 
 from __future__ import annotations
