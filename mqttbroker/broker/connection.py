@@ -332,7 +332,7 @@ class Connection:
             return
         # [MQTT-3.1.4-1] [MQTT-3.2.2-7]
         connect.refuse(self, error)
-        self._close(now, error.detail, False)
+        self.close(now, error.detail, False)
 
     def fail_unexpectedly(self, error: Exception, now: float) -> None:
         """A fault of our own: the log gets all of it, the client only that it happened."""
@@ -340,8 +340,8 @@ class Connection:
         self.explained = True
         self.fail(MQTTError(ReasonCode.UNSPECIFIED_ERROR, ""), now)
 
-    def disconnect(self, reason: ReasonCode, detail: str, now: float, clean: bool = False) -> None:
-        """End the connection from the server's side; ``clean`` keeps the will from being published."""
+    def disconnect(self, reason: ReasonCode, detail: str, now: float) -> None:
+        """End the connection from the server's side."""
         if self.state == State.CLOSED:
             return
         # Before CONNACK nothing else may be sent [MQTT-3.2.0-1] [MQTT-3.14.0-1].
@@ -351,18 +351,15 @@ class Connection:
                 self.send(Disconnect(reason, self.reason(detail)))
             except InvalidPacket:
                 self.core.log("error", "cannot be a reason for DISCONNECT", reason=reason.name)
-        self._close(now, detail, clean)
+        self.close(now, detail, False)
 
-    def _close(self, now: float, detail: str, clean: bool) -> None:
+    def close(self, now: float, detail: str, clean: bool) -> None:
+        """Close when what was written has left; ``clean`` keeps the will from being published."""
         # [MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-4.13.2-1]
         self.outbox.open = False
         self.outbox.flush()
         self.carrier.close()
         self._ended(now, detail, clean)
-
-    def closed_by_client(self, detail: str, clean: bool, now: float) -> None:
-        """DISCONNECT came; ``clean`` as for :meth:`disconnect`."""
-        self._close(now, detail, clean)
 
     def _ended(self, now: float, detail: str, clean: bool) -> None:
         was = self.state

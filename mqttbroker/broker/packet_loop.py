@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["take_packets"]
 
-EXPECTED = frozenset(TABLE)
-"""The states and packet types of the table, for a look at the type alone."""
-
 
 def take_packets(connection: Connection, data: bytes, now: float) -> int:
     """Handle every whole packet; the number of bytes used."""
@@ -163,7 +160,7 @@ def _packet(connection: Connection, first: int, body: bytes, now: float) -> None
         connect.check_first_byte(first)
         connect.note_version(connection, body)
     packet_type = first >> 4
-    if packet_type and (connection.state, packet_type) not in EXPECTED:
+    if packet_type and (connection.state, packet_type) not in TABLE:
         # Before it is decoded: what is wrong inside a packet that may not come at all is of no interest.
         raise ProtocolViolation(f"{PacketType(packet_type).name} is not expected here")
     packet = decode(first, body, connection.version, max_user_properties=connection.core.limits.max_user_properties)

@@ -67,7 +67,7 @@ class Replay:
             if self.blocked:
                 return True
             self._next = None
-            if message.expires_at and now >= message.expires_at:
+            if message.expired(now):
                 continue  # [MQTT-3.3.2-5] It expired while the client was slow.
             if subscription.no_local and message.origin == session.client_id:
                 continue  # [MQTT-3.8.3-3] It makes no difference that the message was retained meanwhile.

@@ -63,7 +63,7 @@ class RetainedMessages:
     def get(self, topic: str, now: float) -> Message | None:
         """The topic's retained message, unless it has expired."""
         message = self._tree.get(topic)
-        if message is None or not self._expired(message, now):
+        if message is None or not message.expired(now):
             return message
         self.remove(topic)
         return None
@@ -72,7 +72,7 @@ class RetainedMessages:
         """The retained messages whose topics match, without those that have expired [MQTT-3.3.2-5]."""
         expired: list[Message] = []
         for _, message in self._tree.match(topic_filter):
-            if self._expired(message, now):
+            if message.expired(now):
                 expired.append(message)
             else:
                 yield message
@@ -80,6 +80,3 @@ class RetainedMessages:
             # The walk may have taken its time: another message may be retained there by now.
             if self._tree.get(message.topic) is message:
                 self.remove(message.topic)
-
-    def _expired(self, message: Message, now: float) -> bool:
-        return bool(message.expires_at) and now >= message.expires_at

@@ -1,7 +1,7 @@
 """Who gets a message: subscriptions, shared groups, sinks, and the routes that are worked out from them.
 
 :meth:`Router.route` is asked once per topic and publisher; :meth:`Router.send` is the general path of every
-message, and the definition of what the short path in ``connection.py`` does for the simple case.
+message, and the definition of what the short path in ``packet_loop.py`` does for the simple case.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Router:
     def session_changed(self, session: Session) -> None:
         """The session is written to in another way than before: its routes must be worked out anew."""
         for topic_filter in session.subscriptions:
-            self.routes.invalidate(split_share(topic_filter)[1])
+            self.routes.invalidate(topic_filter)
 
     def add_sink(self, sink: Sink, topic_filter: str, qos: int) -> None:
         """Subscribe a sink."""

@@ -2,7 +2,7 @@
 
 Everything that is written within one turn is collected and handed to the carrier in one piece: an outbox that gets
 its first chunk puts itself on the list of those to be emptied. Routes append to ``chunks`` directly (see
-``broker/connection.py``), so the two lines of :meth:`Outbox.write` are the contract.
+``broker/packet_loop.py``), so the two lines of :meth:`Outbox.write` are the contract.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class Session:
                 return  # [MQTT-4.9.0-2]
             elif self.queue:
                 queued = self.queue.popleft()
-                if self._expired(queued, now):
+                if queued.message.expired(now):
                     self._drop(queued, Drop.EXPIRED)
                 else:
                     written += self._send(queued, now)
@@ -349,7 +349,7 @@ class Session:
         if not self.queue:
             return False
         oldest = self.queue.popleft()
-        self._drop(oldest, Drop.EXPIRED if self._expired(oldest, now) else cause)
+        self._drop(oldest, Drop.EXPIRED if oldest.message.expired(now) else cause)
         return True
 
     def _read_ahead(self) -> None:
@@ -381,7 +381,7 @@ class Session:
             return 0
         slice_ = self.limits.store.read_queue(self.client_id, max(self.swept, self.loaded), limit)
         for queued in slice_:
-            if queued.packet_id == 0 and self._expired(queued, now):
+            if queued.packet_id == 0 and queued.message.expired(now):
                 self.backlog -= 1
                 self._drop(queued, Drop.EXPIRED)
         self.swept = slice_[-1].sequence if len(slice_) == limit else 0
@@ -407,7 +407,7 @@ class Session:
     def _undelivered(self, now: float) -> Iterator[QueuedMessage]:
         while True:
             for queued in (*self.inflight.values(), *(self.queue or ())):
-                if self._expired(queued, now):
+                if queued.message.expired(now):
                     self.count_drop(Drop.EXPIRED)
                 else:
                     yield queued
@@ -425,10 +425,6 @@ class Session:
         return count
 
     # Bookkeeping.
-
-    def _expired(self, queued: QueuedMessage, now: float) -> bool:
-        # [MQTT-3.3.2-5]
-        return bool(queued.message.expires_at) and now >= queued.message.expires_at
 
     def _owe(self, size: int) -> None:
         self.owed_bytes += size

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import ceil
 
 from mqttbroker.protocol import encode_publish
+from mqttbroker.protocol.wire import encode_varint
 from mqttbroker.storage.records import Message
 
 __all__ = ["Wire"]
@@ -54,7 +55,7 @@ class Wire:
             left = max(ceil(message.expires_at - now - ROUNDING), 0)
             properties = b"\x02" + left.to_bytes(4, "big") + properties
         for identifier in identifiers:
-            properties += _subscription_identifier(identifier)
+            properties += b"\x0b" + encode_varint(identifier)
         if self.alias_maximum:  # [MQTT-3.1.2-27]
             return self._aliased(message, properties, qos, retain, dup, packet_id)
         return self._fitting(
@@ -92,12 +93,3 @@ class Wire:
         if self.maximum_packet_size and len(packet) > self.maximum_packet_size:
             return None
         return packet
-
-
-def _subscription_identifier(identifier: int) -> bytes:
-    encoded = bytearray(b"\x0b")
-    while identifier > 127:
-        encoded.append(identifier & 127 | 128)
-        identifier >>= 7
-    encoded.append(identifier)
-    return bytes(encoded)

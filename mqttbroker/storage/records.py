@@ -59,6 +59,10 @@ class Message:
     def __repr__(self) -> str:
         return f"Message({self.topic!r}, {len(self.payload)} bytes, qos={self.qos}, retain={self.retain})"
 
+    def expired(self, now: float) -> bool:
+        """Whether the message has expired, and may not be sent any more [MQTT-3.3.2-5]."""
+        return bool(self.expires_at) and now >= self.expires_at
+
     @property
     def size(self) -> int:
         """Bytes that count towards the limits of queues and retained messages."""

@@ -35,7 +35,7 @@ POINTS: dict[str, tuple[object, str, bool]] = {
     "mid-burial": (writer, "_delete_slice", False),
     "mid-takeover": (Registry, "take_over", True),
     "creation-begun": (environment, "_open_databases", True),
-    "creation-done": (environment, "_sync_directory", False),
+    "creation-done": (environment, "sync", False),
     "recovery-opened": (environment, "open_environment", True),
     "recovery-numbers": (store.LmdbStore, "_load_numbers", True),
     "recovery-sessions": (Registry, "_resume_clocks", True),

@@ -25,4 +25,4 @@ def disconnect(connection: Connection, packet: Disconnect, now: float) -> None:
     # [MQTT-3.14.4-3] Only a normal disconnection takes the will back; [3.1.1: MQTT-3.14.4-3] has no other.
     normal = packet.reason_code == ReasonCode.NORMAL_DISCONNECTION
     detail = "disconnected" if normal else f"disconnected with reason 0x{packet.reason_code:02x}"
-    connection.closed_by_client(detail, normal, now)
+    connection.close(now, detail, normal)

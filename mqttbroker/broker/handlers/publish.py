@@ -1,7 +1,7 @@
 """PUBLISH and PUBREL: messages that come in.
 
 :func:`publish` is the general path of PUBLISH. Whatever a message can have is handled here; the short path in
-``connection.py`` takes those that have nothing. A message is routed when its PUBLISH arrives, at QoS 2 too; the
+``packet_loop.py`` takes those that have nothing. A message is routed when its PUBLISH arrives, at QoS 2 too; the
 packet identifier is remembered until PUBREL so that it is routed once [MQTT-4.3.3-10].
 """
 
@@ -84,16 +84,15 @@ def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
     The answer never has properties [MQTT-3.7.2-2] [MQTT-3.7.2-3].
     """
     session = connection.session
+    reason = ReasonCode.SUCCESS
     if packet.packet_id in session.incoming:
         session.incoming.discard(packet.packet_id)  # [MQTT-4.3.3-12] [MQTT-4.3.3-13]
         connection.inbound = max(connection.inbound - 1, 0)
         if session.persistent:
             connection.core.store.delete_incoming(session.client_id, packet.packet_id)
-        answer = PubComp(packet.packet_id)
     elif connection.five:
-        answer = PubComp(packet.packet_id, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
-    else:
-        answer = PubComp(packet.packet_id)
+        reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+    answer = PubComp(packet.packet_id, reason)
     connection.answer(encode(answer, connection.version), session.persistent)
 
 
@@ -197,7 +196,7 @@ def _acknowledge(connection: Connection, packet: Publish, reason: ReasonCode, de
             return  # What was not taken is not acknowledged, and an MQTT 3 client sends it again when it reconnects.
         # [3.1.1: MQTT-3.3.5-2] A message that is not allowed is acknowledged like any other.
         reason = ReasonCode.SUCCESS
-        if packet.qos == 2 and not stored and packet_id not in connection.session.incoming:
+        if packet.qos == 2:
             connection.session.incoming.add(packet_id)
     kind = PubAck if packet.qos == 1 else PubRec  # [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT-2.2.1-5] [MQTT-3.3.4-1]
     answer = kind(packet_id, reason, connection.reason(detail))

@@ -13,6 +13,7 @@ from zlib import crc32
 from mqttbroker.storage.records import Message, QueuedMessage, SubscriptionRecord, WillRecord
 
 __all__ = [
+    "UNREADABLE",
     "CorruptRecord",
     "Entry",
     "SessionHeader",
@@ -56,6 +57,10 @@ INLINE = 16
 
 class CorruptRecord(Exception):
     """A value does not fit its checksum, or cannot be read."""
+
+
+UNREADABLE = (CorruptRecord, ValueError, struct.error)
+"""What reading a damaged record may raise."""
 
 
 class SessionHeader:

@@ -30,6 +30,7 @@ __all__ = [
     "lock_directory",
     "open_environment",
     "rows",
+    "sync",
 ]
 
 Durability = Literal["fsync", "os"]
@@ -176,12 +177,13 @@ def _create(path: Path) -> None:
     (fresh / DATA).rename(path / DATA)
     shutil.rmtree(fresh)
     # A file that is on disk is of no use while its name is not.
-    _sync_directory(path)
-    _sync_directory(path.parent)
+    sync(path)
+    sync(path.parent)
 
 
-def _sync_directory(path: Path) -> None:
-    if os.name == "nt":
+def sync(path: Path) -> None:
+    """Make a file, or the names in a directory, durable."""
+    if os.name == "nt" and path.is_dir():
         return  # Directories cannot be opened there.
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -6,9 +6,7 @@ replace the file, so they take the broker's lock. Nothing here runs in a broker.
 
 from __future__ import annotations
 
-import os
 import shutil
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from mqttbroker.storage.lmdb.environment import (
     lock_directory,
     open_environment,
     rows,
+    sync,
 )
 from mqttbroker.storage.lmdb.writer import read_counters
 from mqttbroker.storage.store import StoreError
@@ -87,7 +86,7 @@ def statistics(path: Path) -> Statistics:
             _, queued, size = read_counters(transaction, databases, key)
             try:
                 client_id = codec.unpack_session(codec.unseal(key, value)).client_id
-            except (codec.CorruptRecord, ValueError, struct.error):
+            except codec.UNREADABLE:
                 client_id = f"(damaged record {key.hex()})"
             queues.append((client_id, queued, size))
         schema = int.from_bytes(fetch(transaction, databases["meta"], SCHEMA_KEY) or b"", "big")
@@ -167,7 +166,7 @@ class _Verification:
             session = key[:8]
             try:
                 entry = codec.unpack_entry(codec.unseal(key, value))
-            except (codec.CorruptRecord, ValueError, struct.error) as error:
+            except codec.UNREADABLE as error:
                 yield f"queue {key.hex()}: {error}"
                 continue
             if entry.message is None:
@@ -204,7 +203,7 @@ class _Verification:
 def _readable(name: str, key: bytes, value: bytes, unpack: Callable[[bytes], object]) -> Iterator[str]:
     try:
         unpack(codec.unseal(key, value))
-    except (codec.CorruptRecord, ValueError, struct.error) as error:
+    except codec.UNREADABLE as error:
         yield f"{name} {key.hex()}: {error}"
 
 
@@ -227,8 +226,8 @@ def backup(path: Path, destination: Path) -> int:
             raise StoreError(f"{destination}: {error}") from error
     copy = destination / "data.mdb"
     copy.chmod(0o600)
-    _sync(copy)
-    _sync(destination)
+    sync(copy)
+    sync(destination)
     return copy.stat().st_size
 
 
@@ -248,7 +247,7 @@ def restore(source: Path, path: Path, force: bool = False) -> None:
     fresh = path / "data.mdb.new"
     shutil.copyfile(source / "data.mdb", fresh)
     fresh.chmod(0o600)
-    _sync(fresh)
+    sync(fresh)
     with lock_directory(path):
         if present.exists():
             # Under two names for a moment: there is always a store, and never none that would be made anew.
@@ -273,7 +272,7 @@ def compact(path: Path) -> tuple[int, int]:
             environment.lmdb.copy(str(fresh), compact=True)
             before = (path / "data.mdb").stat().st_size
             (fresh / "data.mdb").chmod(0o600)
-            _sync(fresh / "data.mdb")
+            sync(fresh / "data.mdb")
             after = (fresh / "data.mdb").stat().st_size
             environment.lmdb.close()
             _replace(fresh / "data.mdb", path / "data.mdb")
@@ -288,12 +287,4 @@ def _replace(fresh: Path, present: Path) -> None:
     """Put a file in the place of another, for good. LMDB's lock file belongs to the old one."""
     fresh.replace(present)
     present.with_name("lock.mdb").unlink(missing_ok=True)
-    _sync(present.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(present.parent)

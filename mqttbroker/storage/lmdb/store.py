@@ -12,7 +12,6 @@ itself to writes for good and tells the broker, which stops (a sync that fails a
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -468,7 +467,7 @@ class LmdbStore:
         """The record, or ``None`` where it is damaged: then it is named in the log and set aside."""
         try:
             return unpack(codec.unseal(key, value))
-        except (codec.CorruptRecord, ValueError, struct.error) as error:
+        except codec.UNREADABLE as error:
             self._log("error", "damaged record set aside", database=name, key=key.hex(), error=str(error))
             self._write().corrupt.append((name, key))
             return None
