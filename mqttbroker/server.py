@@ -9,33 +9,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, EveryoneWelcome, EverythingAllowed, Log
-from mqttbroker.config import Config, ListenerConfig, check_exposure
+from mqttbroker import systemd
+from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, Log
+from mqttbroker.config import Config, check_exposure
+from mqttbroker.entrances import Security, make_listener, with_sockets
 from mqttbroker.inprocess import LocalSubscription, local_message
-from mqttbroker.listeners import (
-    Clock,
-    Host,
-    StreamListener,
-    WebSocketSettings,
-    tcp_listener,
-    websocket_listener,
-)
+from mqttbroker.listeners import Clock, Host, Listener
 from mqttbroker.logs import log_event
 from mqttbroker.protocol import NO_PROPERTIES, Properties
-from mqttbroker.security import AccessList, PasswordAuthenticator, PasswordFile, ThreadOffload
+from mqttbroker.security import TlsError
 from mqttbroker.storage import MemoryStore, Store, StoreError
 from mqttbroker.storage.lmdb import LmdbStore
+
+if TYPE_CHECKING:
+    from mqttbroker.certs import CertificateInfo
+    from mqttbroker.listeners.tls import TlsFiles
 
 __all__ = ["Broker", "serve"]
 
 STOP_TIMEOUT = 5.0
 """Seconds in which clients may take what was written for them before a stopping broker cuts them off."""
+WATCH = 5.0
+"""Seconds between two looks at the files of certificates."""
+SPARE_FILES = 100
+"""Files that the broker has open besides its connections, at most."""
+DAY = 86_400.0
+EXPIRY_WARNING = 21 * DAY
+"""Seconds before a certificate runs out from which on the log says so every day."""
 
 
 class Broker:
@@ -54,16 +61,21 @@ class Broker:
         authenticator: Authenticator | None = None,
         authorizer: Authorizer | None = None,
         log: Log | None = None,
+        sockets: Mapping[str, list[socket.socket]] | None = None,
     ) -> None:
+        """``sockets`` are sockets that listen already, by the name of the listener that takes them over."""
         self.config: Config = config or Config()
+        self._sockets: Mapping[str, list[socket.socket]] = sockets or {}
         self._store: Store | None = store
         self._authenticator: Authenticator | None = authenticator
         self._authorizer: Authorizer | None = authorizer
         self._log: Log = log or log_to_logging
-        self._offload: ThreadOffload | None = None
-        self._listeners: list[StreamListener] = []
+        self._security: Security | None = None
+        self._listeners: list[Listener] = []
         self._host: Host | None = None
         self._hurry: asyncio.Event = asyncio.Event()
+        self._watching: asyncio.TimerHandle | None = None
+        self._warned: dict[str, float] = {}
         self.failed: asyncio.Event = asyncio.Event()
         """Set when the store has failed and the broker should stop; :attr:`failure` says why."""
         self.failure: Exception | None = None
@@ -83,31 +95,44 @@ class Broker:
         """Open the store and listen. Whatever fails leaves nothing open."""
         if self._host is not None:
             raise RuntimeError("the broker runs already")
+        config = self.config
         if self._authenticator is None:
-            check_exposure(self.config)
+            check_exposure(config)
         loop = asyncio.get_running_loop()
         clock = Clock()
         self._hurry.clear()
-        authenticator = self._authenticator or self._make_authenticator(loop)
-        authorizer = self._authorizer or self._make_authorizer()
+        security = Security(config, self._authenticator, self._authorizer, loop, self._log)
+        listeners = [make_listener(each, config, security, self._log) for each in config.listeners]
         store = self._store or self._open_store(loop)
         try:
-            core = BrokerCore(self.config.limits, store, authenticator, authorizer, self._log, clock())
+            core = BrokerCore(config.limits, store, security.authorizer, self._log, clock())
         except BaseException:
             store.close()
             raise
+        self._security = security
         self._host = Host(core, clock, loop)
         try:
-            for each in self.config.listeners:
-                listener = _make_listener(each)
-                await listener.start(self._host)
-                self._listeners.append(listener)
-                for host, port in listener.addresses:
-                    self._log("info", "listening", listener=each.name, host=host, port=port)
+            for listener, settings in zip(listeners, config.listeners, strict=True):
+                await self._listen(listener, settings.retry_bind)
         except BaseException:
             await self.stop()
             raise
         self._host.start()
+        if any(listener.tls is not None for listener in listeners):
+            self._watch()
+
+    async def _listen(self, listener: Listener, retry: bool) -> None:
+        host = self._running
+        self._listeners.append(listener)
+        try:
+            await listener.start(host, self._sockets.get(listener.name))
+        except OSError as error:
+            if not retry:
+                raise
+            self._log("warning", "trying again", reason=error.strerror)
+            listener.start_later(host)
+        for address, port in listener.addresses:
+            self._log("info", "listening", listener=listener.name, host=address, port=port)
 
     def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
         config = self.config
@@ -139,20 +164,71 @@ class Broker:
         if host is None:
             return
         for listener in self._listeners:
-            listener.stop()
+            await listener.stop()
         host.stopping = True
         host.core.shut_down(host.clock())
         host.core.flush()
         await self._wait_for_clients(host, STOP_TIMEOUT if timeout is None else timeout)
         host.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         for carrier in list(host.carriers):
             carrier.abort()
         host.core.store.close()
-        if self._offload is not None:
-            self._offload.close()
-            self._offload = None
+        if self._security is not None:
+            self._security.close()
+            self._security = None
         self._listeners = []
         self._host = None
+
+    # Certificates.
+
+    def reload(self) -> bool:
+        """Read certificates, keys, authorities and revocation lists again; false when something is wrong with them.
+
+        What is right takes the place of what was there, for connections to come; those that are open stay as they
+        are. What is wrong is logged, and leaves a listener as it was.
+        """
+        return all([self._reload(listener.name, listener.tls) for listener in self._listeners if listener.tls])
+
+    def _reload(self, name: str, tls: TlsFiles) -> bool:
+        try:
+            if tls.reload():
+                self._log("info", "certificates replaced", listener=name)
+        except TlsError as error:
+            self._log("error", "certificates not replaced", listener=name, reason=str(error))
+            return False
+        return True
+
+    def _watch(self) -> None:
+        """Notice certificates that were replaced on disk, and those that run out."""
+        host = self._running
+        self._watching = host.loop.call_later(WATCH, self._watch)
+        for listener in self._listeners:
+            if listener.tls is not None:
+                if listener.tls.changed():
+                    self._reload(listener.name, listener.tls)
+                self._warn_of_expiry(listener.name, listener.tls, host.clock())
+
+    def _warn_of_expiry(self, listener: str, tls: TlsFiles, now: float) -> None:
+        """Once a day, for each certificate that runs out soon."""
+        for certificate in tls.certificates:
+            left = certificate.not_after - now
+            key = f"{certificate.file} {certificate.serial}"
+            if left < EXPIRY_WARNING and now >= self._warned.get(key, 0.0) + DAY:
+                self._warned[key] = now
+                what = "certificate runs out soon" if left > 0 else "certificate has run out"
+                self._log(
+                    "warning", what, listener=listener, file=str(certificate.file), days_left=round(left / DAY, 1)
+                )
+
+    @property
+    def certificates(self) -> dict[str, list[CertificateInfo]]:
+        """The certificates that listeners show, by name of listener: what is in them, and how long they are good."""
+        return {each.name: list(each.tls.certificates) for each in self._listeners if each.tls is not None}
+
+    # The end.
 
     async def _wait_for_clients(self, host: Host, timeout: float) -> None:
         waits = [asyncio.ensure_future(host.idle()), asyncio.ensure_future(self._hurry.wait())]
@@ -164,22 +240,6 @@ class Broker:
     def hurry(self) -> None:
         """Let a :meth:`stop` that is under way wait no longer for clients."""
         self._hurry.set()
-
-    def _make_authenticator(self, loop: asyncio.AbstractEventLoop) -> Authenticator:
-        security = self.config.security
-        if security.password_file is None:
-            return EveryoneWelcome()
-        self._offload = ThreadOffload(loop)
-        return PasswordAuthenticator(PasswordFile.load(security.password_file), security.anonymous, self._offload)
-
-    def _make_authorizer(self) -> Authorizer:
-        security = self.config.security
-        if security.acl_file is not None:
-            return AccessList.load(security.acl_file)
-        if security.password_file is None:
-            return EverythingAllowed()
-        self._log("warning", "no acl_file: with a password file and no rules, nobody may publish or subscribe")
-        return AccessList([], "no acl_file")
 
     # What a program asks of it.
 
@@ -248,13 +308,6 @@ class Broker:
         host.tick()
 
 
-def _make_listener(config: ListenerConfig) -> StreamListener:
-    if config.type == "websocket":
-        settings = WebSocketSettings(config.path, config.origins, config.require_subprotocol)
-        return websocket_listener(config.name, config.host, config.port, settings)
-    return tcp_listener(config.name, config.host, config.port)
-
-
 def settle(done: asyncio.Future[None], error: Exception | None) -> None:
     """End a future as the store says, unless nobody waits for it any more."""
     if done.done():
@@ -266,34 +319,70 @@ def settle(done: asyncio.Future[None], error: Exception | None) -> None:
 
 
 def serve(config: Config) -> None:
-    """Run a broker until SIGTERM or SIGINT; the second of them ends it at once.
+    """Run a broker until SIGTERM or SIGINT; the second of them ends it at once. SIGHUP reads certificates again.
 
-    Raises what :meth:`Broker.start` raises, and :class:`StoreError` when the store fails while it runs.
+    Under systemd, take over the sockets that it has opened, and tell it how things stand. Raises what
+    :meth:`Broker.start` raises, :class:`SystemdError`, and :class:`StoreError` when the store fails while it runs.
     """
     _run(_serve(config))
 
 
 async def _serve(config: Config) -> None:
-    broker = Broker(config, log=log_event)
+    config, sockets = with_sockets(config, systemd.inherited_sockets())
+    allow_connections(config.limits.max_connections)
+    broker = Broker(config, log=log_event, sockets=sockets)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
-    def told_to_stop(number: signal.Signals) -> None:
+    def told_to_stop() -> None:
         if stop.is_set():
             broker.hurry()
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Windows has neither for an event loop; there, Ctrl-C raises KeyboardInterrupt.
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, told_to_stop, number)
+    def told_to_reload() -> None:
+        systemd.notify(*systemd.reloading())
+        broker.reload()
+        systemd.notify("READY=1")
+
+    _on_signals({"SIGTERM": told_to_stop, "SIGINT": told_to_stop, "SIGHUP": told_to_reload})
     async with broker:
+        systemd.notify("READY=1", f"STATUS=Listening at {', '.join(broker.addresses)}")
+        watchdog = asyncio.ensure_future(_feed_watchdog())
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(broker.failed.wait())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
+        for wait in (*waits, watchdog):
             wait.cancel()
+        systemd.notify("STOPPING=1")
     if broker.failure is not None:
         raise StoreError(f"the store has failed: {broker.failure}. What was acknowledged is on disk; look at the disk")
+
+
+def _on_signals(handlers: Mapping[str, Callable[[], None]]) -> None:
+    loop = asyncio.get_running_loop()
+    for name, handler in handlers.items():
+        # Windows has none of them for an event loop; there, Ctrl-C raises KeyboardInterrupt.
+        with suppress(NotImplementedError, AttributeError):
+            loop.add_signal_handler(getattr(signal, name), handler)
+
+
+async def _feed_watchdog() -> None:
+    interval = systemd.watchdog_interval()
+    while interval is not None:
+        systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(interval)
+
+
+def allow_connections(wanted: int) -> None:
+    """Let this process open as many files as it has connections, as far as the system allows."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        enough = wanted + SPARE_FILES
+        if soft != resource.RLIM_INFINITY and soft < enough:
+            most = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            if most < enough:
+                log_event("debug", "fewer connections than max_connections: the system allows few files", limit=most)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

@@ -8,19 +8,24 @@ from mqttbroker.broker.authority import (
     Authenticator,
     Authorizer,
     Challenge,
+    ClientCertificate,
     Credentials,
     Decision,
     EveryoneWelcome,
     EverythingAllowed,
     Identity,
+    Peer,
     Refused,
     Verdict,
     VerdictCallback,
 )
 from mqttbroker.broker.connection import Connection
-from mqttbroker.broker.core import BrokerCore, Log
+from mqttbroker.broker.core import BrokerCore
 from mqttbroker.broker.counters import Counters
+from mqttbroker.broker.entrance import Entrance, ListenerLimits
+from mqttbroker.broker.gate import Gate, host_of
 from mqttbroker.broker.limits import Limits
+from mqttbroker.broker.quiet import Log
 from mqttbroker.broker.route import Sink
 
 __all__ = [
@@ -30,17 +35,23 @@ __all__ = [
     "Authorizer",
     "BrokerCore",
     "Challenge",
+    "ClientCertificate",
     "Connection",
     "Counters",
     "Credentials",
     "Decision",
+    "Entrance",
     "EveryoneWelcome",
     "EverythingAllowed",
+    "Gate",
     "Identity",
     "Limits",
+    "ListenerLimits",
     "Log",
+    "Peer",
     "Refused",
     "Sink",
     "Verdict",
     "VerdictCallback",
+    "host_of",
 ]

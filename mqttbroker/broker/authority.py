@@ -19,12 +19,14 @@ __all__ = [
     "Authenticator",
     "Authorizer",
     "Challenge",
+    "ClientCertificate",
     "Credentials",
     "Decision",
     "EveryoneWelcome",
     "EverythingAllowed",
     "FailsClosed",
     "Identity",
+    "Peer",
     "Proceed",
     "Refused",
     "Verdict",
@@ -35,12 +37,35 @@ Action = Literal["publish", "subscribe", "receive"]
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The names in a client certificate that was checked, by this broker or by a proxy that it trusts."""
+
+    common_name: str = ""
+    alternative_names: tuple[str, ...] = ()
+    """DNS names, e-mail addresses and URIs, in the order of the certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What is known of the other end of a connection before it has said anything of MQTT."""
+
+    address: str = ""
+    """As logs show it: ``192.0.2.1:1883``, ``[2001:db8::1]:1883``, ``unix``."""
+    certificate: ClientCertificate | None = None
+    user_id: int | None = None
+    """Of the process at the other end of a Unix socket, like the two that follow."""
+    group_id: int | None = None
+    process_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who is connected: what rules are held against."""
 
     client_id: str
     username: str | None = None
     address: str = ""
+    listener: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +75,7 @@ class Credentials:
     client_id: str
     username: str | None = None
     password: bytes | None = None
-    address: str = ""
+    peer: Peer = Peer()
     listener: str = ""
     method: str | None = None
     """Authentication Method (section 4.12); ``None`` for user name and password."""
@@ -58,7 +83,7 @@ class Credentials:
 
     def __repr__(self) -> str:
         # The password stays out of logs and tracebacks.
-        return f"Credentials(client_id={self.client_id!r}, username={self.username!r}, address={self.address!r})"
+        return f"Credentials(client_id={self.client_id!r}, username={self.username!r}, address={self.peer.address!r})"
 
 
 @dataclass(frozen=True, slots=True)

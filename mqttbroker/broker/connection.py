@@ -15,8 +15,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mqttbroker.broker.authority import Identity, Proceed
+from mqttbroker.broker.authority import Identity, Peer, Proceed
+from mqttbroker.broker.entrance import Entrance
+from mqttbroker.broker.gate import host_of
 from mqttbroker.broker.handlers import connect
+from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.packet_loop import take_packets
 from mqttbroker.broker.route import Route
 from mqttbroker.broker.state import State
@@ -53,6 +56,7 @@ class Connection:
         "carrier",
         "client_maximum",
         "core",
+        "entrance",
         "expiry_asked",
         "explained",
         "five",
@@ -61,12 +65,13 @@ class Connection:
         "inbound",
         "keep_alive",
         "last_received",
-        "listener",
+        "limits",
         "maximum_packet_size",
         "needed",
         "opened_at",
         "outbox",
         "partial",
+        "peer",
         "pending",
         "problem_information",
         "proceed",
@@ -81,11 +86,13 @@ class Connection:
         "version",
     )
 
-    def __init__(self, core: BrokerCore, carrier: Carrier, address: str, listener: str, now: float) -> None:
+    def __init__(self, core: BrokerCore, carrier: Carrier, peer: Peer, entrance: Entrance, now: float) -> None:
         self.core: BrokerCore = core
         self.carrier: Carrier = carrier
-        self.listener: str = listener
-        self.identity: Identity = Identity("", None, address)
+        self.entrance: Entrance = entrance
+        self.limits: Limits = entrance.limits
+        self.peer: Peer = peer
+        self.identity: Identity = Identity("", None, peer.address, entrance.name)
         self.state: State = State.OPENED
         self.version: ProtocolVersion = ProtocolVersion.V311
         self.five: bool = False
@@ -98,7 +105,7 @@ class Connection:
         # Framing.
         self.partial: bytearray | None = None
         self.needed: int = 0
-        self.maximum_packet_size: int = core.limits.max_connect_size
+        self.maximum_packet_size: int = entrance.limits.max_connect_size
         self.reading: bool = True
         self.explained: bool = False
         """Whether a line of the log has said why this connection ends; there is one such line for each end."""
@@ -133,6 +140,11 @@ class Connection:
         self.stalled_waiting: int = 0
 
     # What the listener calls.
+
+    def speaks_for(self, address: str) -> None:
+        """The peer is a proxy that is believed, and the client is somewhere else."""
+        self.peer = Peer(address)
+        self.identity = Identity("", None, address, self.entrance.name)
 
     @property
     def accepted(self) -> bool:
@@ -174,7 +186,7 @@ class Connection:
             self.stalled_at = now
             self.stalled_waiting = self.carrier.waiting()
             self.pause_reading()
-            self.core.wheel.add(self, now + self.core.limits.stalled_timeout, self.due)
+            self.core.wheel.add(self, now + self.limits.stalled_timeout, self.due)
 
     def watch_keep_alive(self, now: float) -> None:
         """Look at the keep alive when it may first have run out, instead of at the deadline that was set before."""
@@ -185,7 +197,7 @@ class Connection:
         """A deadline has come; returns the next one."""
         if self.state == State.CLOSED:
             return 0.0
-        limits = self.core.limits
+        limits = self.limits
         if self.state != State.CONNECTED:
             deadline = self.opened_at + limits.connect_timeout
             if now < deadline:
@@ -298,7 +310,7 @@ class Connection:
                 self.resume_reading(self.core.now)
 
         store.when_durable(durable)
-        if self.held > self.core.limits.receive_maximum or store.congested:
+        if self.held > self.limits.receive_maximum or store.congested:
             self.pause_reading()
 
     # Reading.
@@ -311,7 +323,7 @@ class Connection:
 
     def resume_reading(self, now: float) -> None:
         """Take bytes again, unless there is another reason not to."""
-        if self.reading or self.stalled_at or self.undecided or self.held > self.core.limits.receive_maximum:
+        if self.reading or self.stalled_at or self.undecided or self.held > self.limits.receive_maximum:
             return
         self.reading = True
         self.last_received = now
@@ -374,6 +386,11 @@ class Connection:
         self.core.connection_ended(self, was == State.CONNECTED, detail, clean, now)
 
     # Words.
+
+    @property
+    def origin(self) -> str:
+        """Where the client is, without its port."""
+        return host_of(self.peer.address)
 
     def who(self) -> dict[str, object]:
         """Whom a log line is about."""

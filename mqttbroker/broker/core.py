@@ -11,31 +11,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 from random import Random
-from typing import Protocol
 
-from mqttbroker.broker.authority import Authenticator, Authorizer, Decision, FailsClosed, Identity
+from mqttbroker.broker.authority import Authorizer, Decision, FailsClosed, Identity, Peer
 from mqttbroker.broker.connection import Connection
 from mqttbroker.broker.counters import Counters
+from mqttbroker.broker.entrance import Entrance
+from mqttbroker.broker.gate import Gate
 from mqttbroker.broker.limits import Limits
+from mqttbroker.broker.quiet import Log, QuietLog
 from mqttbroker.broker.registry import Registry
 from mqttbroker.broker.replay import Replay
 from mqttbroker.broker.retained import RetainedMessages
 from mqttbroker.broker.route import Route, Sink
-from mqttbroker.broker.router import Router
+from mqttbroker.broker.router import Router, identity_of
 from mqttbroker.broker.sweep import ExpirySweep
 from mqttbroker.broker.timing import TimingWheel
 from mqttbroker.protocol import MQTTError, ReasonCode
-from mqttbroker.sessions import Carrier, Outbox, Session, SessionLimits, Subscription
+from mqttbroker.sessions import Carrier, Outbox, Session, SessionLimits, Subscription, mounted_client_id
 from mqttbroker.storage import Message, Store, WillRecord
 from mqttbroker.topics import check_topic_name
 
-__all__ = ["BrokerCore", "Log"]
-
-
-class Log(Protocol):
-    """Takes one line of the log: its level, what happened, and about whom or what."""
-
-    def __call__(self, level: str, event: str, /, **details: object) -> None: ...
+__all__ = ["BrokerCore"]
 
 
 class BrokerCore:
@@ -45,7 +41,6 @@ class BrokerCore:
         self,
         limits: Limits,
         store: Store,
-        authenticator: Authenticator,
         authorizer: Authorizer,
         log: Log,
         now: float,
@@ -53,12 +48,14 @@ class BrokerCore:
     ) -> None:
         self.limits: Limits = limits
         self.store: Store = store
-        self.authenticator: Authenticator = authenticator
         self.authorizer: Authorizer = FailsClosed(authorizer, self._authorizer_failed)
         self.log: Log = log
+        self.quiet_log: QuietLog = QuietLog(log)
+        """For what a stranger can cause as often as he likes."""
         self.now: float = now
         self.rng: Random = rng or Random()
         self.counters: Counters = Counters()
+        self.gate: Gate = Gate(limits.max_connections, self.counters, self.quiet_log)
         self.wheel: TimingWheel = TimingWheel(self._deadline_failed)
         self.router: Router = Router(limits, self.authorizer, self.rng)
         self.retained: RetainedMessages = RetainedMessages(limits, store)
@@ -86,27 +83,21 @@ class BrokerCore:
         self.registry: Registry = Registry(self, self.session_limits)
         self.sweep: ExpirySweep = ExpirySweep(self.registry.sessions)
         self.connections: set[Connection] = set()
-        self.addresses: dict[str, int] = {}
         self.registry.load(now)
 
     # Connections.
 
-    def accept(self, carrier: Carrier, address: str, listener: str, now: float) -> Connection | None:
-        """A peer has connected; ``None`` when there are too many already, and the carrier was closed."""
+    def accept(
+        self, carrier: Carrier, peer: Peer, entrance: Entrance, now: float, opened_at: float = 0.0
+    ) -> Connection:
+        """A peer has connected, whom the gate has let in.
+
+        ``opened_at`` is when it did, where a hand-shake of the transport has taken some of the time for its CONNECT.
+        """
         self.now = now
-        limits = self.limits
-        host = address.rpartition(":")[0]
-        from_there = self.addresses.get(host, 0)
-        if len(self.connections) >= limits.max_connections or from_there >= limits.max_connections_per_address:
-            self.counters.connections_refused += 1
-            self.log("warning", "connection refused: too many", address=address, connections=len(self.connections))
-            carrier.abort()
-            return None
-        self.counters.connections_accepted += 1
-        self.addresses[host] = from_there + 1
-        connection = Connection(self, carrier, address, listener, now)
+        connection = Connection(self, carrier, peer, entrance, opened_at or now)
         self.connections.add(connection)
-        self.wheel.add(connection, now + limits.connect_timeout, connection.due)
+        self.wheel.add(connection, connection.opened_at + entrance.limits.connect_timeout, connection.due)
         return connection
 
     def connection_ended(
@@ -115,11 +106,6 @@ class BrokerCore:
         """Called by a connection, once, as it ends."""
         self.connections.discard(connection)
         self.wheel.cancel(connection)
-        host = connection.identity.address.rpartition(":")[0]
-        if self.addresses.get(host, 0) > 1:
-            self.addresses[host] -= 1
-        else:
-            self.addresses.pop(host, None)
         if not connection.explained:
             if was_connected:
                 self.log("info", "disconnected", **connection.who(), reason=detail)
@@ -134,7 +120,9 @@ class BrokerCore:
             self.counters.packets_malformed += 1
         if connection.explained:
             return
-        self.log(
+        self.quiet_log(
+            self.now,
+            connection.origin,
             "warning",
             "connection failed",
             **connection.who(),
@@ -145,20 +133,20 @@ class BrokerCore:
 
     def is_connected(self, connection: Connection) -> bool:
         """Whether the connection is the one that its session has."""
-        return self.registry.online.get(connection.identity.client_id) is connection
+        return self.registry.online.get(connection.session.client_id) is connection
 
-    def new_client_id(self) -> str:
-        """A client identifier that nobody has [MQTT-3.1.3-6]."""
+    def new_client_id(self, mount_point: str) -> str:
+        """A client identifier that nobody has below the mount point [MQTT-3.1.3-6]."""
         while True:
             client_id = f"auto-{self.rng.getrandbits(80):020x}"
-            if client_id not in self.registry.sessions:
+            if mounted_client_id(mount_point, client_id) not in self.registry.sessions:
                 return client_id
 
     # Messages.
 
-    def may_publish(self, identity: Identity, topic: str) -> Decision:
-        """Whether a client may publish to the topic."""
-        if topic.startswith("$"):
+    def may_publish(self, identity: Identity, topic: str, mount_point: str = "") -> Decision:
+        """Whether a client that lives below the mount point may publish to the topic, which begins with that."""
+        if topic.startswith("$", len(mount_point)):
             return SERVERS_OWN  # [MQTT-4.7.2-1]
         return self.authorizer.decide(identity, "publish", topic)
 
@@ -177,7 +165,7 @@ class BrokerCore:
     def publish_will(self, session: Session, will: WillRecord, now: float) -> None:
         """Publish a will, unless its client may no longer publish there or there is no room to retain it."""
         message = will.message
-        decision = self.may_publish(Identity(session.client_id, session.username), message.topic)
+        decision = self.may_publish(identity_of(session), message.topic, session.mount_point)
         if not decision.allowed or (message.retain and not self.retained.fits(message)):
             rule = decision.rule if not decision.allowed else "too many retained messages"
             self.log(
@@ -217,6 +205,8 @@ class BrokerCore:
         """Do what is due; to be called about once a second."""
         self.now = now
         self.store.retry()
+        self.gate.tick(now)
+        self.quiet_log.tick(now)
         self.session_limits.go_on()
         self.wheel.advance(now)
         self.sweep.advance(now)

@@ -25,6 +25,8 @@ class Limits:
     """Connections at one time; one more is cut before it has said anything."""
     max_connections_per_address: int = 20_000
     """Connections at one time from one address; one more is cut as well."""
+    max_connection_rate: int = 1_000
+    """New connections in a second from one address, on average over ten seconds; one more is cut. 0 for no limit."""
     connect_timeout: float = 10.0
     """Time in which a new connection must have sent its whole CONNECT, and an authenticator have answered."""
     max_connect_size: int = 262_144
@@ -110,6 +112,7 @@ _MANY = 2**53
 _BOUNDS: dict[str, tuple[float, float]] = {
     "max_connections": (1, _MANY),
     "max_connections_per_address": (1, _MANY),
+    "max_connection_rate": (0, _MANY),
     "connect_timeout": (1.0, 3_600.0),
     "max_connect_size": (256, 268_435_460),
     "max_packet_size": (256, 268_435_460),

@@ -129,7 +129,7 @@ def _publish_at_least_once(connection: Connection, data: bytes, start: int, stop
     if packet_id == b"\0\0":
         return False
     core = connection.core
-    if core.checks_at_least_once or not core.store.accepting or connection.inbound >= core.limits.receive_maximum:
+    if core.checks_at_least_once or not core.store.accepting or connection.inbound >= connection.limits.receive_maximum:
         return False
     core.counters.messages_received += 1
     message = Message(
@@ -163,7 +163,7 @@ def _packet(connection: Connection, first: int, body: bytes, now: float) -> None
     if packet_type and (connection.state, packet_type) not in TABLE:
         # Before it is decoded: what is wrong inside a packet that may not come at all is of no interest.
         raise ProtocolViolation(f"{PacketType(packet_type).name} is not expected here")
-    packet = decode(first, body, connection.version, max_user_properties=connection.core.limits.max_user_properties)
+    packet = decode(first, body, connection.version, max_user_properties=connection.limits.max_user_properties)
     TABLE[connection.state, packet.type](connection, packet, now)
 
 

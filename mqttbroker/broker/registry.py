@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mqttbroker.broker.authority import Identity
 from mqttbroker.broker.limits import UNLIMITED_EXPIRY
 from mqttbroker.broker.timing import Due
 from mqttbroker.protocol import MQTTError, ReasonCode
-from mqttbroker.sessions import Session, SessionLimits
+from mqttbroker.sessions import Session, SessionLimits, mounted_client_id
 from mqttbroker.storage import WillRecord
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Registry:
     def check_owner(self, connection: Connection) -> None:
         """Raise unless the client identifier is free or the user's own (section 5.4.2)."""
         identity = connection.identity
-        session = self.sessions.get(identity.client_id)
+        session = self.sessions.get(mounted_client_id(connection.entrance.mount_point, identity.client_id))
         if session is not None and session.username != identity.username:
             self._core.log(
                 "warning",
@@ -83,9 +82,10 @@ class Registry:
             self._core.log("info", "session taken over", **old.who())
             old.disconnect(ReasonCode.SESSION_TAKEN_OVER, "another connection uses this client identifier", now)
 
-    def open(self, identity: Identity, clean_start: bool, expiry: int, now: float) -> tuple[Session, bool]:
+    def open(
+        self, client_id: str, username: str | None, clean_start: bool, expiry: int, now: float
+    ) -> tuple[Session, bool]:
         """The session for a new connection, and whether it was there before [MQTT-3.2.2-3] [3.1.1: MQTT-3.2.2-2]."""
-        client_id = identity.client_id
         session = self.sessions.get(client_id)
         if session is not None and clean_start:
             self.end(session, now)  # [MQTT-3.1.2-4] [3.1.1: MQTT-3.1.2-6]
@@ -93,7 +93,7 @@ class Registry:
         present = session is not None  # [MQTT-3.1.2-5]
         if session is None:
             # [MQTT-3.1.2-6]
-            session = Session(client_id, identity.username, self._session_limits, persistent=expiry > 0)
+            session = Session(client_id, username, self._session_limits, persistent=expiry > 0)
             self.sessions[client_id] = session
         session.expiry_interval = expiry
         return session, present
@@ -109,7 +109,7 @@ class Registry:
         session.will = will  # [MQTT-3.1.2-7]
         if session.persistent:
             store = self._core.store
-            store.put_session(client_id, session.username, session.expiry_interval, 0.0)
+            store.put_session(client_id, session.username, session.expiry_interval, 0.0, session.listener)
             if will is not None:
                 store.put_will(client_id, will)
             elif had_will:
@@ -132,22 +132,18 @@ class Registry:
         self._delay_will(session, now)
         self._begin_expiry(session, now)  # [MQTT-3.1.2-23]
 
-    def change_expiry(self, session: Session, expiry: int) -> None:
-        """DISCONNECT came with another Session Expiry Interval."""
-        session.expiry_interval = min(expiry, self._core.limits.max_session_expiry)
-
     def _begin_expiry(self, session: Session, now: float) -> None:
         if session.expiry_interval != UNLIMITED_EXPIRY:
             session.expires_at = now + session.expiry_interval
             self._core.wheel.add(("expiry", session.client_id), session.expires_at, self._expiry_due(session))
         if session.persistent:
             self._core.store.put_session(
-                session.client_id, session.username, session.expiry_interval, session.expires_at
+                session.client_id, session.username, session.expiry_interval, session.expires_at, session.listener
             )
 
     def _expiry_due(self, session: Session) -> Due:
         def due(now: float) -> float:
-            self._core.log("info", "session expired", client=session.client_id, user=session.username)
+            self._core.log("info", "session expired", client=session.name, user=session.username)
             self.end(session, now)  # [MQTT-4.1.0-2]
             return 0.0
 

@@ -17,7 +17,7 @@ from mqttbroker.sessions.wire import Wire
 from mqttbroker.storage import Message, QueuedMessage
 from mqttbroker.topics import RouteCache, SharedGroup, Strategy, SubscriptionTree, split_share
 
-__all__ = ["Router"]
+__all__ = ["Router", "identity_of"]
 
 
 class Router:
@@ -121,9 +121,13 @@ class Router:
         return route
 
     def may_receive(self, session: Session, topic: str) -> bool:
-        """Whether the session's user may be sent messages of this topic."""
-        identity = Identity(session.client_id, session.username)
-        return self._authorizer.decide(identity, "receive", topic).allowed
+        """Whether the session's user may be sent messages of this topic, and it is below the mount point.
+
+        A filter like ``tenant/#`` also matches ``tenant``, which is not below ``tenant/``.
+        """
+        if not topic.startswith(session.mount_point):
+            return False
+        return self._authorizer.decide(identity_of(session), "receive", topic).allowed
 
     # Messages.
 
@@ -197,6 +201,11 @@ class Router:
             sent = queued.qos == 2 and queued.packet_id != 0
             if group is None or sent or self.send_to_group(queued.message, group, former, now) is None:
                 former.count_drop(Drop.SESSION_ENDED)
+
+
+def identity_of(session: Session) -> Identity:
+    """Whom the rules that hold for a session are about, with or without a connection."""
+    return Identity(session.name, session.username, "", session.listener)
 
 
 _PLAIN4 = Wire(False)

@@ -54,13 +54,14 @@ def serve(
         loaded = _with_websocket(loaded, websocket_port)
     from mqttbroker import server
     from mqttbroker.logs import configure_logging
-    from mqttbroker.security import SecurityError
+    from mqttbroker.security import SecurityError, TlsError
     from mqttbroker.storage import StoreError
+    from mqttbroker.systemd import SystemdError
 
     configure_logging(loaded.log.level, loaded.log.format, in_thread=True)
     try:
         server.serve(loaded)
-    except (ConfigError, SecurityError, StoreError) as error:
+    except (ConfigError, SecurityError, StoreError, SystemdError, TlsError) as error:
         fail(error)
     except OSError as error:
         fail(error.strerror or error)
@@ -74,7 +75,7 @@ def check_config(
     """Check a configuration without running it: the file, and the environment variables that override it."""
     config = _load(file, {})
     for listener in config.listeners:
-        typer.echo(f"listener {listener.name}: {listener.type} on {listener.host} port {listener.port}")
+        typer.echo(f"listener {listener.name}: {_described(listener)}")
     security = config.security
     typer.echo(f"without a user name: {'may connect' if security.anonymous else 'may not connect'}")
     typer.echo(f"password file: {security.password_file or 'none'}")
@@ -84,6 +85,11 @@ def check_config(
     else:
         typer.echo(f"data directory: {config.data_dir}, durability {config.durability}")
     typer.echo("The configuration is correct.")
+
+
+def _described(listener: ListenerConfig) -> str:
+    where = f"{listener.host} port {listener.port}" if listener.socket is None else str(listener.socket)
+    return f"{listener.type}{' with TLS' if listener.tls is not None else ''} on {where}"
 
 
 def _without_rules(security: SecurityConfig) -> str:

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from mqttbroker.config.exposure import check_exposure
+from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
-from mqttbroker.config.schema import Config, ListenerConfig, LogConfig, LogFormat, LogLevel, SecurityConfig, is_loopback
+from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel
+from mqttbroker.config.security import SecurityConfig
 
 __all__ = [
+    "CertificateConfig",
     "Config",
     "ConfigError",
     "ListenerConfig",
@@ -17,6 +20,7 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "SecurityConfig",
+    "TlsConfig",
     "check_exposure",
     "is_loopback",
     "load_config",

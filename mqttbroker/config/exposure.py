@@ -7,7 +7,7 @@ where a broker would be started with it.
 from __future__ import annotations
 
 from mqttbroker.config.loading import ConfigError
-from mqttbroker.config.schema import Config, is_loopback
+from mqttbroker.config.schema import Config
 
 __all__ = ["check_exposure"]
 
@@ -18,16 +18,17 @@ def check_exposure(config: Config) -> None:
     That is: a listener that is reachable from other machines while nobody has to give a password and
     ``allow_anonymous`` does not say that this is meant; or a broker that would let nobody in.
     """
-    security = config.security
-    if security.password_file is not None or security.allow_anonymous:
-        return
-    if security.allow_anonymous is False:
-        raise ConfigError(
-            "nobody could connect: security.allow_anonymous is false and there is no security.password_file "
-            "(make one with: mqttbroker passwd FILE USER)"
-        )
     for listener in config.listeners:
-        if not is_loopback(listener.host):
+        security = listener.security.over(config.security)
+        if security.password_file is not None or security.allow_anonymous or listener.username_from is not None:
+            continue
+        if security.allow_anonymous is False:
+            raise ConfigError(
+                "nobody could connect: security.allow_anonymous is false and there is no security.password_file "
+                "(make one with: mqttbroker passwd FILE USER)"
+            )
+        by_certificate = listener.tls is not None and listener.tls.client_certificates == "required"
+        if not listener.local and not by_certificate:
             raise ConfigError(
                 f"listener {listener.name!r} on {listener.host} could be used by anybody who reaches this machine. "
                 "Set security.password_file (make one with: mqttbroker passwd FILE USER), "

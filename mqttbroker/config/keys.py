@@ -50,8 +50,8 @@ def exists(key: Key) -> bool:
 
 
 def is_table(key: Key) -> bool:
-    """Tell whether a key names a table."""
-    return is_dataclass(_type(key))
+    """Tell whether a key names a table, which may be absent."""
+    return is_dataclass(_present(_type(key)))
 
 
 def is_list(key: Key) -> bool:
@@ -66,7 +66,7 @@ def is_path(key: Key) -> bool:
 
 def children(key: Key) -> list[str]:
     """Return the names that a table knows."""
-    kind = _type(key)
+    kind = _present(_type(key))
     return [field.name for field in fields(kind)] if is_dataclass(kind) else []
 
 
@@ -85,7 +85,7 @@ def every_key() -> Iterator[Key]:
 
 def describe(key: Key) -> str:
     """Return what is expected of a key's value, in the words of TOML."""
-    kind = _type(key)
+    kind = _present(_type(key))
     if is_dataclass(kind):
         return "a table"
     if _is_list_of_tables(kind):
@@ -126,8 +126,8 @@ def _type(key: Key) -> Any:
     for name in key:
         if _is_list_of_tables(kind) and isinstance(name, int):
             kind = get_args(kind)[0]
-        elif is_dataclass(kind) and isinstance(kind, type) and isinstance(name, str):
-            kind = get_type_hints(kind).get(name)
+        elif is_dataclass(table := _present(kind)) and isinstance(table, type) and isinstance(name, str):
+            kind = get_type_hints(table).get(name)
         else:
             return None
     return kind
@@ -135,6 +135,12 @@ def _type(key: Key) -> Any:
 
 def _is_list_of_tables(kind: Any) -> bool:
     return get_origin(kind) is tuple and is_dataclass(get_args(kind)[0])
+
+
+def _present(kind: Any) -> Any:
+    """The type of a value that is not ``None``."""
+    present = [each for each in _alternatives(kind) if each is not type(None)]
+    return present[0] if len(present) == 1 else kind
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:

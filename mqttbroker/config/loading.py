@@ -202,8 +202,11 @@ def _hint(key: Key) -> str:
     near = difflib.get_close_matches(str(name), keys.children(tuple(above)), 1)
     if near:
         return f"; did you mean {keys.dotted((*above, near[0]))}?"
-    elsewhere = [known for known in keys.every_key() if known[-1] == name]
-    return f"; did you mean {keys.dotted(elsewhere[0])}?" if elsewhere else ""
+    # A table below comes first, then whatever is least deep: limits.max_qos before listeners.0.limits.max_qos.
+    below: list[Key] = [(*above, table, name) for table in keys.children(tuple(above))]
+    elsewhere = sorted((known for known in keys.every_key() if known[-1] == name), key=len)
+    meant = next((each for each in (*below, *elsewhere) if keys.exists(each)), None)
+    return f"; did you mean {keys.dotted(meant)}?" if meant else ""
 
 
 def _variable_hint(variable: str) -> str:

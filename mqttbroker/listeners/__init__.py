@@ -1,8 +1,23 @@
-"""How bytes travel: one module for each transport. They know sockets, timers and back-pressure, and nothing of MQTT."""
+"""How bytes travel: listening sockets, what comes before MQTT on a connection, and one module for each transport.
 
+They know sockets, timers and back-pressure, and nothing of MQTT. What TLS needs (``tls.py``) is only loaded where a
+listener has it.
+"""
+
+from mqttbroker.listeners.acceptor import Listener
 from mqttbroker.listeners.host import Clock, Host
-from mqttbroker.listeners.stream import StreamListener
-from mqttbroker.listeners.tcp import tcp_listener
-from mqttbroker.listeners.websocket import WebSocketSettings, websocket_listener
+from mqttbroker.listeners.sockets import UnixAddress
+from mqttbroker.listeners.tcp import TcpProtocol
+from mqttbroker.listeners.trust import TrustedNetworks
+from mqttbroker.listeners.websocket import WebSocketProtocol, WebSocketSettings
 
-__all__ = ["Clock", "Host", "StreamListener", "WebSocketSettings", "tcp_listener", "websocket_listener"]
+__all__ = [
+    "Clock",
+    "Host",
+    "Listener",
+    "TcpProtocol",
+    "TrustedNetworks",
+    "UnixAddress",
+    "WebSocketProtocol",
+    "WebSocketSettings",
+]

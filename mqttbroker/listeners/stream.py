@@ -1,4 +1,5 @@
-"""What transports over sockets have in common: listening, one asyncio protocol for each connection, back-pressure.
+"""What transports over sockets have in common once a connection is open: one asyncio protocol for each, and
+back-pressure.
 
 A subclass of :class:`StreamProtocol` says what the bytes that come in mean (:meth:`StreamProtocol.received`) and in
 what shape packets go out (:meth:`StreamProtocol.send`).
@@ -7,69 +8,51 @@ what shape packets go out (:meth:`StreamProtocol.send`).
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-from collections.abc import Callable
+import ssl
+from dataclasses import replace
 from typing import cast
 
-from mqttbroker.broker import Connection
+from mqttbroker.broker import Connection, Entrance, Peer
 from mqttbroker.listeners.host import Host
+from mqttbroker.security import TlsError
 
-__all__ = ["StreamListener", "StreamProtocol", "format_address"]
+__all__ = ["LINGER", "Arrival", "StreamProtocol"]
 
 LINGER = 5.0
 """Seconds in which a client that is being disconnected may still take what was written for it."""
 DRAIN = 1.0
 """Seconds in which it may take the end of the stream, where nothing else is left to take."""
-BACKLOG = 1_024
-
-ProtocolFactory = Callable[[Host, str], "StreamProtocol"]
 
 
-class StreamListener:
-    """Accepts connections on one TCP address, of one or both IP versions."""
+class Arrival:
+    """A connection that was accepted: what is known of it before its transport is ready."""
 
-    def __init__(self, name: str, host: str, port: int, protocol: ProtocolFactory) -> None:
-        self.name: str = name
-        self.host: str = host
-        self.port: int = port
-        self._protocol: ProtocolFactory = protocol
-        self._server: asyncio.Server | None = None
+    __slots__ = ("at", "believed", "counted", "entrance", "host", "made", "peer")
 
-    async def start(self, host: Host) -> None:
-        """Bind and listen. Raises ``OSError`` with a message that names the listener and its address."""
-        try:
-            self._server = await host.loop.create_server(
-                lambda: self._protocol(host, self.name), self.host, self.port, backlog=BACKLOG
-            )
-        except OSError as error:
-            # A name that cannot be resolved has a number of its own, which strerror does not know.
-            known = error.errno is not None and error.errno in errno.errorcode
-            reason = os.strerror(cast("int", error.errno)) if known else str(error)
-            where = format_address((self.host, self.port))
-            raise OSError(error.errno, f"listener {self.name!r} cannot listen on {where}: {reason}") from error
-
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, with the ports that the system has chosen where 0 was asked for."""
-        if self._server is None:
-            return []
-        return [cast("tuple[str, int]", each.getsockname()[:2]) for each in self._server.sockets]
-
-    def stop(self) -> None:
-        """Accept no more connections; those that are open stay."""
-        if self._server is not None:
-            self._server.close()
+    def __init__(self, host: Host, entrance: Entrance, peer: Peer, counted: str, at: float) -> None:
+        self.host: Host = host
+        self.entrance: Entrance = entrance
+        self.peer: Peer = peer
+        self.counted: str = counted
+        """The address that the gate has counted it by; "" for none."""
+        self.at: float = at
+        self.believed: bool = False
+        """Whether the peer is a proxy that is believed what it says in a request of HTTP."""
+        self.made: bool = False
+        """Whether a protocol has taken over, and tells the gate when the socket is closed."""
 
 
 class StreamProtocol(asyncio.BufferedProtocol):
     """One socket, which carries bytes for one :class:`Connection`. Reads into the buffer that all of them share."""
 
-    def __init__(self, host: Host, listener: str) -> None:
-        self.host: Host = host
-        self.listener: str = listener
+    def __init__(self, arrival: Arrival) -> None:
+        self.host: Host = arrival.host
+        self.entrance: Entrance = arrival.entrance
+        self.counted: str = arrival.counted
+        self.believed: bool = arrival.believed
         self.transport: asyncio.Transport = _NO_TRANSPORT
         self.connection: Connection | None = None
+        self._arrival: Arrival | None = arrival
         self._deadline: asyncio.TimerHandle | None = None
 
     def received(self, data: bytes) -> None:
@@ -79,11 +62,26 @@ class StreamProtocol(asyncio.BufferedProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        arrival = self._arrival
+        assert arrival is not None
+        self._arrival = None
+        arrival.made = True
         self.transport = cast("asyncio.Transport", transport)
         self.host.carrier_opened(self)
         self.transport.set_write_buffer_limits(self.host.core.limits.max_outbound_buffer)
-        address = format_address(transport.get_extra_info("peername"))
-        self.connection = self.host.core.accept(self, address, self.listener, self.host.clock())
+        peer = arrival.peer
+        encryption = transport.get_extra_info("ssl_object")
+        if encryption is not None:
+            try:
+                peer = _with_certificate(peer, encryption)
+            except TlsError as error:
+                now, core = self.host.clock(), self.host.core
+                core.quiet_log(
+                    now, peer.address, "warning", "connection failed", address=peer.address, reason=str(error)
+                )
+                self.transport.abort()
+                return
+        self.connection = self.host.core.accept(self, peer, self.entrance, self.host.clock(), arrival.at)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.host.receive_buffer
@@ -93,11 +91,13 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self.host.read(nbytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        now = self.host.clock()
+        self.host.core.gate.leave(self.entrance, self.counted, now)
         self.host.carrier_closed(self)
         if self._deadline is not None:
             self._deadline.cancel()
         if self.connection is not None:
-            self.connection.lost(self.host.clock(), "connection lost" if exc is None else f"connection lost: {exc}")
+            self.connection.lost(now, "connection lost" if exc is None else f"connection lost: {exc}")
             self.connection = None
         self.host.flush_soon()
 
@@ -121,7 +121,7 @@ class StreamProtocol(asyncio.BufferedProtocol):
 
         First only in our direction: where a socket is closed with something unread in it, the system tells the client
         so at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown
-        away.
+        away. TLS does the same by itself.
         """
         self.connection = None
         waiting = self.transport.get_write_buffer_size()
@@ -156,12 +156,12 @@ class StreamProtocol(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
 
+def _with_certificate(peer: Peer, encryption: ssl.SSLObject) -> Peer:
+    """What is known of the peer, and the certificate that it has shown, if any. Raises ``TlsError``."""
+    from mqttbroker.listeners.tls import client_certificate
+
+    certificate = client_certificate(encryption)
+    return peer if certificate is None else replace(peer, certificate=certificate)
+
+
 _NO_TRANSPORT = asyncio.Transport()
-
-
-def format_address(peer: object) -> str:
-    """An address as logs show it: ``192.0.2.1:1883``, ``[2001:db8::1]:1883``."""
-    if isinstance(peer, tuple) and len(peer) >= 2:
-        host, port = peer[0], peer[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return str(peer or "unknown")

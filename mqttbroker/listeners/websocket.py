@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from functools import partial
+import sys
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from websockets.datastructures import MultipleValuesError
@@ -23,14 +24,20 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from mqttbroker.listeners.host import Host
-from mqttbroker.listeners.stream import StreamListener, StreamProtocol
+from mqttbroker.broker import host_of
+from mqttbroker.listeners.pages import Pages
+from mqttbroker.listeners.stream import Arrival, StreamProtocol
+from mqttbroker.listeners.trust import TrustedNetworks, forwarded_for
 
-__all__ = ["WebSocketSettings", "origin_allowed", "websocket_listener"]
+__all__ = ["WebSocketProtocol", "WebSocketSettings", "origin_allowed"]
 
 SUBPROTOCOLS = (Subprotocol("mqtt"), Subprotocol("mqttv3.1"))
 MAX_FRAGMENTS = 1_024
 """Frames of one message. Its bytes are bounded too, but a fragment may be empty."""
+PAGE_PATIENCE = 5.0
+"""Seconds in which a browser must have taken more of a page."""
+MAX_PAGE_TIME = 60.0
+"""Seconds in which it must have taken it all."""
 MESSAGE_MARGIN = 65_536
 """A message may be so much larger than the largest packet, so that small ones can share it with others."""
 
@@ -43,33 +50,49 @@ _quiet.propagate = False
 
 
 class WebSocketSettings:
-    """What a WebSocket listener asks of a hand-shake."""
+    """What a WebSocket listener asks of a hand-shake, and what it has for those who ask for none.
 
-    __slots__ = ("origins", "path", "require_subprotocol")
+    Raises ``OSError`` when there is no directory ``pages``.
+    """
 
-    def __init__(self, path: str = "/mqtt", origins: tuple[str, ...] = (), require_subprotocol: bool = True) -> None:
+    __slots__ = ("origins", "pages", "path", "require_subprotocol", "trusted")
+
+    def __init__(
+        self,
+        path: str = "/mqtt",
+        origins: tuple[str, ...] = (),
+        require_subprotocol: bool = True,
+        pages: Path | None = None,
+        trusted: TrustedNetworks | None = None,
+    ) -> None:
         self.path: str = path
         """The path that is served; ``/`` is served as well."""
         self.origins: tuple[str, ...] = origins
         """Origins of pages that may connect, besides this host and the loopback interface; ``*`` is any."""
         self.require_subprotocol: bool = require_subprotocol
         """Whether a client must ask for ``mqtt`` [MQTT-6.0.0-3], or may ask for nothing."""
+        self.pages: Pages | None = None if pages is None else Pages(pages)
+        """What a request that is no hand-shake is answered with; without, it is told to connect with MQTT."""
+        self.trusted: TrustedNetworks = trusted or TrustedNetworks()
+        """Proxies whose X-Forwarded-For is believed."""
 
 
 class WebSocketProtocol(StreamProtocol):
     """One WebSocket connection."""
 
-    def __init__(self, settings: WebSocketSettings, host: Host, listener: str) -> None:
-        super().__init__(host, listener)
+    def __init__(self, settings: WebSocketSettings, arrival: Arrival) -> None:
+        super().__init__(arrival)
         self._settings: WebSocketSettings = settings
         self._websocket: ServerProtocol = ServerProtocol(
             subprotocols=SUBPROTOCOLS,
             select_subprotocol=None if settings.require_subprotocol else _any_subprotocol,
-            max_size=host.core.limits.max_connect_size,
+            max_size=self.entrance.limits.max_connect_size,
             logger=_quiet,
         )
         self._fragments: int = 0
         self._accepted: bool = False
+        self._crowded: bool = False
+        """Whether there are too many connections from where a proxy says that the client is."""
 
     def received(self, data: bytes) -> None:
         """Take what frames have come in, and answer the protocol's own."""
@@ -83,6 +106,10 @@ class WebSocketProtocol(StreamProtocol):
         self._transmit()
 
     def _open(self, request: Request) -> None:
+        self._learn_address(request)
+        if self._settings.pages is not None and "Upgrade" not in request.headers:
+            self._serve(self._settings.pages, request)
+            return
         refusal = self._refusal(request)
         if refusal is not None:
             status, text = refusal
@@ -95,8 +122,39 @@ class WebSocketProtocol(StreamProtocol):
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._lost(f"WebSocket refused with HTTP status {response.status_code}")
 
+    def _learn_address(self, request: Request) -> None:
+        """Take over from a trusted proxy where its client is."""
+        values = request.headers.get_all("X-Forwarded-For")
+        if not self.believed or not values or self.connection is None:
+            return
+        address = forwarded_for(values, self.connection.peer.address, self._settings.trusted)
+        if self.host.core.gate.identify(self.entrance, host_of(address), self.host.clock()):
+            self.counted = host_of(address)
+            self.connection.speaks_for(address)
+        else:
+            self._crowded = True
+
+    def _serve(self, pages: Pages, request: Request) -> None:
+        response = pages.respond(request.path)
+        self._websocket.send_response(response)
+        self._take_time(MAX_PAGE_TIME, sys.maxsize)
+        self._lost(f"page answered with HTTP status {response.status_code}")
+
+    def _take_time(self, left: float, waiting: int) -> None:
+        """Give a page longer to leave than packets are given, as long as the browser goes on taking it."""
+        self._deadline = self.host.loop.call_later(PAGE_PATIENCE, self._still_taken, left - PAGE_PATIENCE, waiting)
+
+    def _still_taken(self, left: float, before: int) -> None:
+        waiting = self.waiting()
+        if left > 0 and 0 < waiting < before:
+            self._take_time(left, waiting)
+        else:
+            self.transport.abort()
+
     def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
         hint = _HINT.format(path=self._settings.path)
+        if self._crowded:
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
         if "Upgrade" not in request.headers:
             return HTTPStatus.UPGRADE_REQUIRED, hint
         if urlsplit(request.path).path not in (self._settings.path, "/"):
@@ -127,7 +185,7 @@ class WebSocketProtocol(StreamProtocol):
         if self._accepted or self.connection is None or not self.connection.accepted:
             return
         self._accepted = True
-        size = self.host.core.limits.max_packet_size + MESSAGE_MARGIN
+        size = self.entrance.limits.max_packet_size + MESSAGE_MARGIN
         # The package has renamed the attribute in version 16.
         name = "max_message_size" if hasattr(self._websocket, "max_message_size") else "max_size"
         setattr(self._websocket, name, size)
@@ -166,11 +224,6 @@ class WebSocketProtocol(StreamProtocol):
             self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
             self._transmit()
         super().close()
-
-
-def websocket_listener(name: str, host: str, port: int, settings: WebSocketSettings) -> StreamListener:
-    """A listener for MQTT over WebSocket."""
-    return StreamListener(name, host, port, partial(WebSocketProtocol, settings))
 
 
 def origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:

@@ -5,20 +5,26 @@ Whatever is wrong with a file is a :class:`SecurityError`. Who meets one refuses
 
 from mqttbroker.security.acl import AccessList
 from mqttbroker.security.authenticator import PasswordAuthenticator, RunInThread
+from mqttbroker.security.by_listener import RulesByListener
 from mqttbroker.security.covers import covers
-from mqttbroker.security.errors import SecurityError
+from mqttbroker.security.errors import SecurityError, TlsError
 from mqttbroker.security.offload import ThreadOffload
 from mqttbroker.security.passwords import PasswordFile
+from mqttbroker.security.peer import PeerAuthenticator, UsernameSource
 from mqttbroker.security.rules import Rule, load_rules, parse_rules
 
 __all__ = [
     "AccessList",
     "PasswordAuthenticator",
     "PasswordFile",
+    "PeerAuthenticator",
     "Rule",
+    "RulesByListener",
     "RunInThread",
     "SecurityError",
     "ThreadOffload",
+    "TlsError",
+    "UsernameSource",
     "covers",
     "load_rules",
     "parse_rules",

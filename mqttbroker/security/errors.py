@@ -1,10 +1,10 @@
-"""The error of a security file that cannot be used. Whoever meets it refuses to start, or keeps what was in force."""
+"""The errors of security files that cannot be used. Whoever meets one refuses to start, or keeps what was in force."""
 
 from __future__ import annotations
 
 from os import PathLike
 
-__all__ = ["SecurityError"]
+__all__ = ["SecurityError", "TlsError"]
 
 
 class SecurityError(Exception):
@@ -19,3 +19,7 @@ class SecurityError(Exception):
         self.place: str = place
         self.problem: str = problem
         super().__init__(": ".join(part for part in (self.path, place, problem) if part))
+
+
+class TlsError(Exception):
+    """The files of a listener cannot be used for TLS; the text names the file and what was expected."""

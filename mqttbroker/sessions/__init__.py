@@ -5,8 +5,20 @@ carries bytes empties it.
 """
 
 from mqttbroker.sessions.limits import Drop, SessionLimits
+from mqttbroker.sessions.mounting import mounted_client_id, mounted_filter, split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Carrier, Outbox
 from mqttbroker.sessions.session import Session
 from mqttbroker.sessions.subscription import Subscription
 
-__all__ = ["NOWHERE", "Carrier", "Drop", "Outbox", "Session", "SessionLimits", "Subscription"]
+__all__ = [
+    "NOWHERE",
+    "Carrier",
+    "Drop",
+    "Outbox",
+    "Session",
+    "SessionLimits",
+    "Subscription",
+    "mounted_client_id",
+    "mounted_filter",
+    "split_client_id",
+]

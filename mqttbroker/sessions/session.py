@@ -28,6 +28,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from mqttbroker.sessions.limits import Drop, SessionLimits
+from mqttbroker.sessions.mounting import split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Outbox
 from mqttbroker.sessions.subscription import Subscription
 from mqttbroker.sessions.wire import Wire
@@ -51,6 +52,7 @@ class Session:
         "inflight",
         "last_sequence",
         "limits",
+        "listener",
         "loaded",
         "next_packet_id",
         "outbox",
@@ -70,8 +72,11 @@ class Session:
 
     def __init__(self, client_id: str, username: str | None, limits: SessionLimits, persistent: bool) -> None:
         self.client_id: str = client_id
+        """As the broker knows it: with the mount point in front, where there is one."""
         self.username: str | None = username
         """Who made the session; nobody else may resume it (section 5.4.2)."""
+        self.listener: str = ""
+        """Name of the listener through which the client came last."""
         self.limits: SessionLimits = limits
         self.persistent: bool = persistent
         """Whether the session is kept in the store."""
@@ -112,6 +117,7 @@ class Session:
         session = cls(record.client_id, record.username, limits, persistent=True)
         session.expiry_interval = record.expiry_interval
         session.expires_at = record.expires_at
+        session.listener = record.listener
         session.will = record.will
         session.incoming = set(record.incoming)
         session.backlog = record.queued
@@ -122,6 +128,16 @@ class Session:
                 session, kept.topic_filter, kept.qos, kept.no_local, kept.retain_as_published, kept.identifier
             )
         return session
+
+    @property
+    def mount_point(self) -> str:
+        """Beginning of every topic that the session may be sent."""
+        return split_client_id(self.client_id)[0]
+
+    @property
+    def name(self) -> str:
+        """The client identifier as the client gave it."""
+        return split_client_id(self.client_id)[1]
 
     @property
     def online(self) -> bool:

@@ -1,4 +1,4 @@
-"""How a PUBLISH is written for one connection: version, Maximum Packet Size, topic aliases.
+"""How a PUBLISH is written for one connection: version, Maximum Packet Size, topic aliases, mount point.
 
 Absent on purpose: every decision about whether a message is sent at all.
 """
@@ -20,18 +20,22 @@ ROUNDING = 0.001
 class Wire:
     """What a CONNECT said about the packets that its sender can take. Topic aliases end with the connection."""
 
-    __slots__ = ("alias_maximum", "aliases", "five", "maximum_packet_size")
+    __slots__ = ("alias_maximum", "aliases", "five", "maximum_packet_size", "mounted")
 
-    def __init__(self, five: bool, maximum_packet_size: int = 0, alias_maximum: int = 0) -> None:
+    def __init__(self, five: bool, maximum_packet_size: int = 0, alias_maximum: int = 0, mount_point: str = "") -> None:
         self.five: bool = five
         self.maximum_packet_size: int = maximum_packet_size
         """Largest packet that may be sent, in bytes; 0 for no limit."""
         self.alias_maximum: int = alias_maximum
         self.aliases: dict[bytes, int] = {}
+        self.mounted: int = len(mount_point.encode())
+        """Bytes at the beginning of every topic that the client does not see."""
 
     @property
     def kind(self) -> int:
         """5 or 4 where unchanged bytes of a QoS 0 PUBLISH can go to this connection, 0 where each is written anew."""
+        if self.mounted:
+            return 0
         if not self.five:
             return 4
         return 0 if self.maximum_packet_size or self.alias_maximum else 5
@@ -47,8 +51,11 @@ class Wire:
         now: float,
     ) -> bytes | None:
         """Encode the message; ``None`` when it is larger than the connection takes [MQTT-3.1.2-24]."""
+        topic = message.topic_bytes
+        if self.mounted:
+            topic = topic[self.mounted :]
         if not self.five:
-            return encode_publish(False, message.topic_bytes, message.payload, b"", qos, retain, dup, packet_id)
+            return encode_publish(False, topic, message.payload, b"", qos, retain, dup, packet_id)
         properties = message.properties
         if message.expires_at:
             # [MQTT-3.3.2-6] What is forwarded is what was received, less the time that the message has waited.
@@ -57,15 +64,12 @@ class Wire:
         for identifier in identifiers:
             properties += b"\x0b" + encode_varint(identifier)
         if self.alias_maximum:  # [MQTT-3.1.2-27]
-            return self._aliased(message, properties, qos, retain, dup, packet_id)
-        return self._fitting(
-            encode_publish(True, message.topic_bytes, message.payload, properties, qos, retain, dup, packet_id)
-        )
+            return self._aliased(topic, message.payload, properties, qos, retain, dup, packet_id)
+        return self._fitting(encode_publish(True, topic, message.payload, properties, qos, retain, dup, packet_id))
 
     def _aliased(
-        self, message: Message, properties: bytes, qos: int, retain: bool, dup: bool, packet_id: int
+        self, topic: bytes, payload: bytes, properties: bytes, qos: int, retain: bool, dup: bool, packet_id: int
     ) -> bytes | None:
-        topic = message.topic_bytes
         alias = self.aliases.get(topic, 0)
         fresh = not alias and len(self.aliases) < self.alias_maximum  # [MQTT-3.3.2-11]
         if alias or fresh:
@@ -75,7 +79,7 @@ class Wire:
                 encode_publish(
                     True,
                     b"" if alias else topic,
-                    message.payload,
+                    payload,
                     properties + b"\x23" + number.to_bytes(2, "big"),
                     qos,
                     retain,
@@ -87,7 +91,7 @@ class Wire:
                 if fresh:
                     self.aliases[topic] = number
                 return packet
-        return self._fitting(encode_publish(True, topic, message.payload, properties, qos, retain, dup, packet_id))
+        return self._fitting(encode_publish(True, topic, payload, properties, qos, retain, dup, packet_id))
 
     def _fitting(self, packet: bytes) -> bytes | None:
         if self.maximum_packet_size and len(packet) > self.maximum_packet_size:

@@ -59,14 +59,17 @@ class MemoryStore:
             if session is not None:
                 yield session.record(client_id)
 
-    def put_session(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
-        """Create the session, or change its owner and expiry."""
+    def put_session(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str = ""
+    ) -> None:
+        """Create the session, or change its owner, expiry and listener."""
         session = self._sessions.get(client_id)
         if session is None:
             session = self._sessions[client_id] = _Session()
         session.username = username
         session.expiry_interval = expiry_interval
         session.expires_at = expires_at
+        session.listener = listener
 
     def delete_session(self, client_id: str) -> None:
         """Forget the session and all that belongs to it."""
@@ -189,6 +192,7 @@ class _Session:
         "expires_at",
         "expiry_interval",
         "incoming",
+        "listener",
         "next_sequence",
         "queue",
         "subscriptions",
@@ -200,6 +204,7 @@ class _Session:
         self.username: str | None = None
         self.expiry_interval: int = 0
         self.expires_at: float = 0.0
+        self.listener: str = ""
         self.subscriptions: dict[str, SubscriptionRecord] | None = None
         self.incoming: set[int] | None = None
         self.will: WillRecord | None = None
@@ -220,4 +225,5 @@ class _Session:
             self.next_sequence,
             len(queue),
             sum(queued.message.size for queued in queue.values()),
+            self.listener,
         )

@@ -113,6 +113,8 @@ class SessionRecord:
     queued: int = 0
     """Number of messages in the queue, those in flight included."""
     queued_bytes: int = 0
+    listener: str = ""
+    """Name of the listener through which the client came last."""
 
 
 class QueuedMessage:

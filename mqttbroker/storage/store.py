@@ -59,8 +59,12 @@ class Store(Protocol):
     def sessions(self) -> Iterator[SessionRecord]:
         """Every session, without its queue."""
 
-    def put_session(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
-        """Create the session, or change its owner and expiry (seconds; time of its end, 0.0 for none)."""
+    def put_session(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str = ""
+    ) -> None:
+        """Create the session, or change its owner, its expiry (seconds; time of its end, 0.0 for none) and the name of
+        the listener through which its client came last.
+        """
 
     def delete_session(self, client_id: str) -> None:
         """Forget the session and all that belongs to it. No error where there is none."""

@@ -19,12 +19,14 @@ from mqttbroker.broker import (
     Connection,
     Credentials,
     Decision,
+    Entrance,
     EverythingAllowed,
     Identity,
     Limits,
     Verdict,
     VerdictCallback,
 )
+from mqttbroker.broker import Peer as OtherEnd
 from mqttbroker.protocol import (
     NO_PROPERTIES,
     ConnAck,
@@ -165,13 +167,19 @@ class World:
         self.core: BrokerCore = BrokerCore(
             limits or Limits(),
             self.store,
-            authenticator or UserNames(),
             authorizer or EverythingAllowed(),
             self._note,
             now,
             Random(1),
         )
+        self.entrance: Entrance = self.listener("tcp", authenticator=authenticator)
         self._addresses: int = 0
+
+    def listener(
+        self, name: str, limits: Limits | None = None, authenticator: Authenticator | None = None, mount_point: str = ""
+    ) -> Entrance:
+        """What the connections of one more listener have in common."""
+        return Entrance(name, limits or self.core.limits, authenticator or UserNames(), mount_point)
 
     def _note(self, level: str, event: str, /, **details: object) -> None:
         details.pop("exception", None)
@@ -181,10 +189,10 @@ class World:
         """The details of every line about an event."""
         return [details for _, name, details in self.log if name == event]
 
-    def opened(self, version: ProtocolVersion = V5, address: str = "") -> Peer:
+    def opened(self, version: ProtocolVersion = V5, address: str = "", entrance: Entrance | None = None) -> Peer:
         """A client that has sent nothing yet."""
         self._addresses += 1
-        return Peer(self, version, address or f"192.0.2.1:{50_000 + self._addresses}")
+        return Peer(self, version, address or f"192.0.2.1:{50_000 + self._addresses}", entrance or self.entrance)
 
     def client(
         self,
@@ -197,9 +205,10 @@ class World:
         will: Will | None = None,
         keep_alive: int = 0,
         properties: Properties = NO_PROPERTIES,
+        entrance: Entrance | None = None,
     ) -> Peer:
         """A client that is connected. ``expiry`` is the Session Expiry Interval."""
-        peer = self.opened(version)
+        peer = self.opened(version, entrance=entrance)
         peer.early += peer.connect(
             client_id, clean=clean, expiry=expiry, user=user, will=will, keep_alive=keep_alive, properties=properties
         )
@@ -226,13 +235,13 @@ class World:
     def restarted(self, store: Store | None = None, limits: Limits | None = None) -> World:
         """Another broker that finds what this one, which is no more, has stored."""
         core = self.core
-        return World(limits or core.limits, store or self.store, core.authenticator, core.authorizer, self.now)
+        return World(limits or core.limits, store or self.store, self.entrance.authenticator, core.authorizer, self.now)
 
 
 class Peer:
     """A client's end of one connection. What it sends is handled at once, and the outboxes emptied."""
 
-    def __init__(self, world: World, version: ProtocolVersion, address: str) -> None:
+    def __init__(self, world: World, version: ProtocolVersion, address: str, entrance: Entrance) -> None:
         self.world: World = world
         self.version: ProtocolVersion = version
         self.carrier: MemoryCarrier = MemoryCarrier()
@@ -241,15 +250,7 @@ class Peer:
         self.early: list[Packet] = []
         """What has come behind an answer that the test asked for, and is to be taken yet."""
         self._packet_id: int = 0
-        connection = world.core.accept(self.carrier, address, "tcp", world.now)
-        self.refused: bool = connection is None
-        # A peer that was refused has no connection, and a test that goes on with it fails here.
-        self._connection: Connection | None = connection
-
-    @property
-    def connection(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
+        self.connection: Connection = world.core.accept(self.carrier, OtherEnd(address), entrance, world.now)
 
     def reads(self) -> bool:
         """Whether the broker takes bytes from this client. A method, because mypy takes attributes for constant."""

@@ -10,6 +10,7 @@ from mqttbroker.broker import (
     EveryoneWelcome,
     EverythingAllowed,
     Identity,
+    Peer,
     Refused,
     Verdict,
 )
@@ -19,7 +20,7 @@ from tests.broker.support import World
 
 class TestCredentials:
     def test_the_password_stays_out_of_logs(self) -> None:
-        shown = repr(Credentials("c", "u", b"secret", "192.0.2.1:1", "tcp", "m", b"secret"))
+        shown = repr(Credentials("c", "u", b"secret", Peer("192.0.2.1:1"), "tcp", "m", b"secret"))
         assert shown == "Credentials(client_id='c', username='u', address='192.0.2.1:1')"
 
 

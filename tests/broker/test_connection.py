@@ -454,7 +454,7 @@ class TestTheEnd:
         assert peer.connection.state == State.CLOSED
         assert peer.carrier.ended
         core = world.core
-        assert (core.connections, core.addresses, core.registry.sessions, core.registry.online) == (set(), {}, {}, {})
+        assert (core.connections, core.registry.sessions, core.registry.online) == (set(), {}, {})
         assert (len(core.wheel), len(core.router)) == (0, 0)
         peer.feed(b"\xc0\x00")
 

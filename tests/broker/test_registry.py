@@ -215,6 +215,19 @@ class TestRestart:
         assert present(again)
         assert again.payloads() == [b"before", b"after", b"shared"]
 
+    def test_a_session_belongs_to_the_listener_through_which_its_client_came_last(self) -> None:
+        world = World()
+        outer, inner = world.listener("outer"), world.listener("inner")
+        for clean, entrance in ((True, outer), (False, inner)):
+            peer = world.client(clean=clean, expiry=100, entrance=entrance)
+            assert next(world.store.sessions()).listener == entrance.name
+            peer.lose()
+            assert next(world.store.sessions()).listener == entrance.name
+        later = world.restarted()
+        assert later.session().listener == "inner"
+        later.client(clean=False, expiry=100, entrance=later.listener("outer"))
+        assert next(later.store.sessions()).listener == "outer"
+
     def test_routes_know_the_kind_of_a_restored_session(self) -> None:
         world = World()
         first = world.client(expiry=100)

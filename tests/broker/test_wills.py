@@ -251,7 +251,7 @@ class TestRefused:
         deny.denied.add(("publish", "will"))
         deny.asked.clear()
         peer.lose()
-        assert deny.asked == [(Identity("client", "u"), "publish", "will")]
+        assert deny.asked == [(Identity("client", "u", "", "tcp"), "publish", "will")]
         assert listener.take() == []
         (line,) = world.logged("refused")
         assert (line["client"], line["action"], line["topic"], line["rule"]) == (

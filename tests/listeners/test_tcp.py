@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqttbroker.config import Config, ListenerConfig
-from mqttbroker.listeners.stream import format_address
+from mqttbroker.listeners.sockets import format_address
 from mqttbroker.protocol import Disconnect, Packet, Publish, ReasonCode
 from mqttbroker.server import Broker
 from mqttbroker.testing import RunningBroker

@@ -216,13 +216,14 @@ class TestRestored:
 
     def test_what_the_store_knows(self) -> None:
         store = MemoryStore()
-        store.put_session("client", "user", 100, NOW + 50)
+        store.put_session("client", "user", 100, NOW + 50, "inner")
         store.put_subscription("client", SubscriptionRecord("a/#", 2, True, True, 5))
         store.put_incoming("client", 7)
         will = WillRecord(make_message(), 5, 6, NOW + 9)
         store.put_will("client", will)
         session = Session.restored(next(store.sessions()), make_limits(store))
         assert (session.client_id, session.username, session.persistent) == ("client", "user", True)
+        assert session.listener == "inner"
         assert (session.expiry_interval, session.expires_at) == (100, NOW + 50)
         assert [each.record() for each in session.subscriptions.values()] == [
             SubscriptionRecord("a/#", 2, True, True, 5)

@@ -19,7 +19,7 @@ from mqttbroker.storage import (
     SubscriptionRecord,
     WillRecord,
 )
-from tests.storage.names import AWKWARD_NAMES
+from tests.storage.names import AWKWARD_NAMES, LONGEST_NAME
 
 __all__ = ["StoreContract", "StoreFactory", "make_message", "make_queued"]
 
@@ -137,11 +137,18 @@ class StoreContract:
         store.put_session("a", username, 0, 0.0)
         assert _session(store, "a").username == username
 
+    def test_listener_is_that_of_the_last_call(self, store: Store) -> None:
+        for listener in ("outer", "gr\u00fcn \U0001f600", "l" * 70_000, ""):
+            store.put_session("a", None, 0, 0.0, listener)
+            self.settle(store)
+            assert list(store.sessions()) == [SessionRecord("a", None, 0, listener=listener)]
+
     def test_session_is_changed_and_keeps_what_belongs_to_it(self, store: Store) -> None:
         before = _fill(store, "a")
-        store.put_session("a", "bob", 7, 12.5)
+        store.put_session("a", "bob", 7, 12.5, "inner")
         after = _session(store, "a")
         assert (after.username, after.expiry_interval, after.expires_at) == ("bob", 7, 12.5)
+        assert after.listener == "inner"
         assert _contents(after) == _contents(before)
         assert [queued.sequence for queued in store.read_queue("a", 0, 10)] == [1, 2]
 
@@ -211,7 +218,7 @@ class StoreContract:
 
     def test_awkward_client_identifiers_do_not_mix(self, store: Store) -> None:
         for number, name in enumerate(AWKWARD_NAMES, 1):
-            store.put_session(name, f"user {number}", number, 0.0)
+            store.put_session(name, f"user {number}", number, 0.0, f"listener {number}")
             store.put_subscription(name, SubscriptionRecord(f"filter {number}", 1))
             store.put_incoming(name, number)
             store.put_will(name, WillRecord(make_message(f"will {number}")))
@@ -229,11 +236,27 @@ class StoreContract:
                 continue
             assert queue == [f"{number}:{sequence}".encode() for sequence in range(1, number + 1)]
             session = _session(store, name)
-            assert session.username == f"user {number}"
+            assert (session.username, session.listener) == (f"user {number}", f"listener {number}")
             assert session.subscriptions == (SubscriptionRecord(f"filter {number}", 1),)
             assert session.incoming == (number,)
             assert session.will == WillRecord(make_message(f"will {number}"))
             assert session.queued == number
+
+    @pytest.mark.parametrize("name", [*AWKWARD_NAMES, LONGEST_NAME], ids=lambda name: ascii(name[:8]) + str(len(name)))
+    def test_awkward_publishers_are_kept(self, store: Store, name: str) -> None:
+        """As the origin of a message in one queue, of a message in several, of a will and of a retained message."""
+        message, common = (Message("t", b"t", payload, 1, properties=b"p", origin=name) for payload in (b"x", b"y"))
+        for client_id in (name, "other"):
+            store.put_session(client_id, None, 0, 0.0)
+            store.enqueue(client_id, QueuedMessage(1, common, 1))
+        store.enqueue(name, QueuedMessage(2, message, 1))
+        store.put_will(name, WillRecord(message))
+        store.put_retained(message)
+        self.settle(store)
+        assert [queued.message for queued in store.read_queue(name, 0, 10)] == [common, message]
+        assert [queued.message for queued in store.read_queue("other", 0, 10)] == [common]
+        assert _session(store, name).will == WillRecord(message)
+        assert list(store.retained()) == [message]
 
     def test_awkward_topic_filters_do_not_mix(self, store: Store) -> None:
         store.put_session("a", None, 0, 0.0)

@@ -101,9 +101,11 @@ class DeferredStore:
     def sessions(self) -> Iterator[SessionRecord]:
         return self._seen.sessions()
 
-    def put_session(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
-        self._seen.put_session(client_id, username, expiry_interval, expires_at)
-        self._write(lambda: self.durable.put_session(client_id, username, expiry_interval, expires_at))
+    def put_session(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str = ""
+    ) -> None:
+        self._seen.put_session(client_id, username, expiry_interval, expires_at, listener)
+        self._write(lambda: self.durable.put_session(client_id, username, expiry_interval, expires_at, listener))
 
     def delete_session(self, client_id: str) -> None:
         self._seen.delete_session(client_id)

@@ -12,7 +12,7 @@ from mqttbroker.storage import Message, QueuedMessage, Store, SubscriptionRecord
 
 __all__ = ["StoreMachine"]
 
-CLIENTS = st.sampled_from(["a", "ab", "a/b", "\u00e4"])
+CLIENTS = st.sampled_from(["a", "ab", "a/b", "a/\x00b", "\u00e4"])
 TOPICS = st.sampled_from(["t", "t/", "t/u"])
 SEQUENCES = st.integers(1, 40)
 PACKET_IDS = st.integers(1, 3)
@@ -29,6 +29,7 @@ class _ModelSession:
     username: str | None = None
     expiry_interval: int = 0
     expires_at: float = 0.0
+    listener: str = ""
     subscriptions: dict[str, SubscriptionRecord] = field(default_factory=dict)
     incoming: set[int] = field(default_factory=set)
     will: WillRecord | None = None
@@ -62,11 +63,15 @@ class StoreMachine(RuleBasedStateMachine):
         username=st.sampled_from([None, "u"]),
         expiry_interval=st.integers(0, 2),
         expires_at=st.sampled_from([0.0, 2.5]),
+        listener=st.sampled_from(["", "outer", "inner"]),
     )
-    def put_session(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
-        self.store.put_session(client_id, username, expiry_interval, expires_at)
+    def put_session(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str
+    ) -> None:
+        self.store.put_session(client_id, username, expiry_interval, expires_at, listener)
         session = self.sessions.setdefault(client_id, _ModelSession())
         session.username, session.expiry_interval, session.expires_at = username, expiry_interval, expires_at
+        session.listener = listener
 
     @rule(client_id=CLIENTS)
     def delete_session(self, client_id: str) -> None:
@@ -180,6 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert record.username == session.username
             assert record.expiry_interval == session.expiry_interval
             assert record.expires_at == session.expires_at
+            assert record.listener == session.listener
             assert {it.topic_filter: it for it in record.subscriptions} == session.subscriptions
             assert sorted(record.incoming) == sorted(session.incoming)
             assert record.will == session.will

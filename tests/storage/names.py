@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AWKWARD_NAMES"]
+__all__ = ["AWKWARD_NAMES", "LONGEST_NAME"]
 
 AWKWARD_NAMES = (
     "a",
@@ -12,6 +12,11 @@ AWKWARD_NAMES = (
     "/a",
     "a b",
     "a:b",
+    "a\x00",
+    "\x00a",
+    "a\x00b",
+    "a/\x00b",  # As a mount point with a client identifier behind it.
+    "a\x00/b",
     "a\x01",
     "a1",
     "a11",
@@ -32,3 +37,6 @@ AWKWARD_NAMES = (
     "x" * 65_534 + "y",
 )
 """Prefixes of one another, separators, look-alikes, and names around the lengths at which keys of databases end."""
+
+LONGEST_NAME = "m" * 1_023 + "/\x00" + "x" * 65_535
+"""A client identifier as long as MQTT allows, behind a mount point as long as the broker allows."""

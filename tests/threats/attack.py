@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -74,11 +75,17 @@ class Doorkeeper:
             done(Refused(ReasonCode.BAD_USER_NAME_OR_PASSWORD, "wrong password"))
 
 
+def _log_everything(broker: Broker) -> None:
+    """All attacks come from one address, and each test wants to see its own line."""
+    broker.core.quiet_log.lines = sys.maxsize
+
+
 class Attack:
     """The attacker's side of one test."""
 
     def __init__(self, broker: RunningBroker) -> None:
         self.broker: RunningBroker = broker
+        broker.call(_log_everything)
         self._before: WeakKeyDictionary[RawClient, Line | None] = WeakKeyDictionary()
         """The last line of the log as a client came: ports are used again, so what is older is not about it."""
 
@@ -207,7 +214,7 @@ def census(broker: RunningBroker) -> Census:
         assert running._host is not None
         return Census(
             len(core.connections),
-            sum(core.addresses.values()),
+            core.gate.connections,
             len(core.registry.sessions),
             len(core.registry.online),
             len(core.router),

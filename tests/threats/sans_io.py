@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from random import Random
 from types import FrameType
 
-from mqttbroker.broker import BrokerCore, Connection, EveryoneWelcome, EverythingAllowed, Limits
+from mqttbroker.broker import BrokerCore, Connection, Entrance, EveryoneWelcome, EverythingAllowed, Limits, Peer
 from mqttbroker.protocol import Packet, PacketReader, ProtocolVersion, encode
 from mqttbroker.storage import MemoryStore
 from tests.threats.attack import Line
@@ -54,12 +54,12 @@ class Harness:
         self.core: BrokerCore = BrokerCore(
             limits or Limits(),
             MemoryStore(),
-            EveryoneWelcome(),
             EverythingAllowed(),
             self._log,
             self.now,
             Random(1),
         )
+        self._entrance = Entrance("test", self.core.limits, EveryoneWelcome())
         self._port = 0
 
     def _log(self, level: str, event: str, /, **details: object) -> None:
@@ -69,8 +69,7 @@ class Harness:
         """A new connection."""
         carrier = Carrier()
         self._port += 1
-        connection = self.core.accept(carrier, f"192.0.2.1:{self._port}", "test", self.now)
-        assert connection is not None
+        connection = self.core.accept(carrier, Peer(f"192.0.2.1:{self._port}"), self._entrance, self.now)
         return connection, carrier
 
     def feed(self, connection: Connection, data: bytes) -> None:

@@ -31,11 +31,12 @@ def auth(connection: Connection, packet: Auth, now: float) -> None:
         connection.proceed = None
         ask(connection, partial(proceed, data))
     elif packet.reason_code == ReasonCode.RE_AUTHENTICATE and connection.state == State.CONNECTED:
-        identity = connection.identity
-        credentials = Credentials(identity.client_id, None, None, identity.address, connection.listener, method, data)
+        credentials = Credentials(
+            connection.identity.client_id, None, None, connection.peer, connection.entrance.name, method, data
+        )
 
         def question(done: VerdictCallback) -> None:
-            connection.core.authenticator.authenticate(credentials, done)
+            connection.entrance.authenticator.authenticate(credentials, done)
 
         ask(connection, question)  # [MQTT-4.12.1-1]
     else:

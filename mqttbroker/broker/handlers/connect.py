@@ -35,6 +35,7 @@ from mqttbroker.protocol import (
     encode,
     encode_property_list,
 )
+from mqttbroker.sessions import mounted_client_id
 from mqttbroker.sessions.wire import Wire
 from mqttbroker.storage import Message, WillRecord
 from mqttbroker.topics import InvalidTopicName, check_topic_name
@@ -74,7 +75,7 @@ def connect(connection: Connection, packet: Connect, now: float) -> None:
     connection.expiry_asked = properties.session_expiry_interval or 0
     connection.problem_information = properties.request_problem_information != 0
     connection.authentication_method = properties.authentication_method
-    connection.identity = Identity(packet.client_id, None, connection.identity.address)
+    connection.identity = Identity(packet.client_id, None, connection.peer.address, connection.entrance.name)
     _check_client_id(connection, packet)
     if packet.will is not None:
         _check_will(connection, packet.will)
@@ -82,12 +83,12 @@ def connect(connection: Connection, packet: Connect, now: float) -> None:
         packet.client_id,
         packet.username,
         packet.password,
-        connection.identity.address,
-        connection.listener,
+        connection.peer,
+        connection.entrance.name,
         properties.authentication_method,
         properties.authentication_data,
     )
-    ask(connection, partial(connection.core.authenticator.authenticate, credentials))
+    ask(connection, partial(connection.entrance.authenticator.authenticate, credentials))
 
 
 def ask(connection: Connection, question: Callable[[VerdictCallback], None]) -> None:
@@ -130,7 +131,15 @@ def decided(connection: Connection, verdict: Verdict) -> None:
 def _go_on(connection: Connection, verdict: Verdict, now: float) -> None:
     if isinstance(verdict, Refused):
         connection.core.counters.connections_refused += 1
-        connection.core.log("warning", "authentication refused", **connection.who(), reason=verdict.detail)
+        core = connection.core
+        core.quiet_log(
+            now,
+            connection.origin,
+            "warning",
+            "authentication refused",
+            **connection.who(),
+            reason=verdict.detail,
+        )
         connection.explained = True
         reason = verdict.reason
         if connection.state == State.CONNECTED and reason not in LEGAL[PacketType.DISCONNECT]:
@@ -161,19 +170,23 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     packet = connection.pending
     assert packet is not None
     core = connection.core
-    client_id = packet.client_id or core.new_client_id()  # [MQTT-3.1.3-6] [MQTT-3.1.3-7]
-    connection.identity = Identity(client_id, verdict.username, connection.identity.address)
+    entrance = connection.entrance
+    client_id = packet.client_id or core.new_client_id(entrance.mount_point)  # [MQTT-3.1.3-6] [MQTT-3.1.3-7]
+    connection.identity = Identity(client_id, verdict.username, connection.peer.address, entrance.name)
     core.registry.check_owner(connection)
-    if packet.will is not None:
-        _authorize_will(connection, packet.will)
-    will = None if packet.will is None else _will_record(packet.will, client_id)
-    expiry = _expiry_interval(packet, core.limits.max_session_expiry)
+    known_as = mounted_client_id(entrance.mount_point, client_id)
+    will = None if packet.will is None else _will_record(packet.will, entrance.mount_point, known_as)
+    if will is not None:
+        _authorize_will(connection, will.message.topic)
+    expiry = _expiry_interval(packet, connection.limits.max_session_expiry)
     _set_keep_alive(connection, packet, now)
     properties = _connack_properties(connection, packet, verdict, expiry)
     # Refused before it has any effect if the client cannot take the answer.
     connection.fitting(ConnAck(False, ReasonCode.SUCCESS, properties))
-    core.registry.take_over(client_id, now)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
-    session, present = core.registry.open(connection.identity, packet.clean_start, expiry, now)
+    core.registry.take_over(known_as, now)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
+    session, present = core.registry.open(known_as, verdict.username, packet.clean_start, expiry, now)
+    before = session.listener, session.wire_kind
+    session.listener = entrance.name
     connection.session = session
     core.registry.connected(connection, will)
     told = present and packet.version != ProtocolVersion.V31  # Its CONNACK has no place for it.
@@ -181,16 +194,16 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     wire = Wire(
         connection.five,
         connection.client_maximum,
-        min(packet.properties.topic_alias_maximum or 0, core.limits.topic_alias_maximum),
+        min(packet.properties.topic_alias_maximum or 0, connection.limits.topic_alias_maximum),
+        entrance.mount_point,
     )
     # [MQTT-3.3.4-7] [MQTT-3.3.4-9]
-    receive_maximum = min(packet.properties.receive_maximum or 65_535, core.limits.max_inflight)
-    before = session.wire_kind
+    receive_maximum = min(packet.properties.receive_maximum or 65_535, connection.limits.max_inflight)
     session.attach(connection.outbox, wire, receive_maximum)
-    if before != session.wire_kind and session.subscriptions:
+    if before != (session.listener, session.wire_kind) and session.subscriptions:
         core.router.session_changed(session)
     connection.state = State.CONNECTED
-    connection.maximum_packet_size = core.limits.max_packet_size
+    connection.maximum_packet_size = connection.limits.max_packet_size
     core.log("info", "connected", **connection.who(), version=connection.version.name, session_present=present)
 
     def answered(error: Exception | None) -> None:
@@ -225,7 +238,7 @@ def refuse(connection: Connection, error: MQTTError) -> None:
 
 def _check_client_id(connection: Connection, packet: Connect) -> None:
     size = len(packet.client_id.encode())
-    if size > connection.core.limits.max_client_id_length:
+    if size > connection.limits.max_client_id_length:
         # [MQTT-3.1.3-8] [3.1.1: MQTT-3.1.3-9]
         raise MQTTError(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, f"client identifier of {size} bytes")
     if (
@@ -238,9 +251,10 @@ def _check_client_id(connection: Connection, packet: Connect) -> None:
 
 
 def _check_will(connection: Connection, will: Will) -> None:
-    limits = connection.core.limits
+    limits = connection.limits
     try:
         check_topic_name(will.topic, limits.max_topic_levels, limits.max_topic_length)
+        check_topic_name(connection.entrance.mount_point + will.topic)
     except InvalidTopicName as error:
         raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, f"will topic: {error}") from error
     if will.qos > limits.max_qos:
@@ -250,19 +264,20 @@ def _check_will(connection: Connection, will: Will) -> None:
     check_response_topic(will.properties)
 
 
-def _authorize_will(connection: Connection, will: Will) -> None:
-    decision = connection.core.may_publish(connection.identity, will.topic)
+def _authorize_will(connection: Connection, topic: str) -> None:
+    decision = connection.core.may_publish(connection.identity, topic, connection.entrance.mount_point)
     if not decision.allowed:
-        connection.refused("publish will", will.topic, decision.rule)
+        connection.refused("publish will", topic, decision.rule)
         connection.explained = True
-        raise MQTTError(ReasonCode.NOT_AUTHORIZED, f"may not publish to the will topic {will.topic}")
+        raise MQTTError(ReasonCode.NOT_AUTHORIZED, "may not publish to the will topic")
 
 
-def _will_record(will: Will, client_id: str) -> WillRecord:
+def _will_record(will: Will, mount_point: str, client_id: str) -> WillRecord:
+    topic = mount_point + will.topic
     properties = will.properties
     kept = replace(properties, will_delay_interval=None, message_expiry_interval=None)
     encoded = encode_property_list(kept, PropertyContext.PUBLISH)  # [MQTT-3.1.3-10]
-    message = Message(will.topic, will.topic.encode(), will.payload, will.qos, will.retain, encoded, 0.0, client_id)
+    message = Message(topic, topic.encode(), will.payload, will.qos, will.retain, encoded, 0.0, client_id)
     return WillRecord(message, properties.will_delay_interval or 0, properties.message_expiry_interval)
 
 
@@ -273,7 +288,7 @@ def _expiry_interval(packet: Connect, maximum: int) -> int:
 
 
 def _set_keep_alive(connection: Connection, packet: Connect, now: float) -> None:
-    maximum = connection.core.limits.max_keep_alive
+    maximum = connection.limits.max_keep_alive
     connection.keep_alive = packet.keep_alive  # [MQTT-3.2.2-22]
     if connection.five and maximum < NO_MAXIMUM and not 0 < packet.keep_alive <= maximum:
         connection.keep_alive = maximum  # [MQTT-3.2.2-21], told in the CONNACK; MQTT 3 clients could not be told
@@ -284,7 +299,7 @@ def _connack_properties(connection: Connection, packet: Connect, verdict: Accept
     """What the client must know; whatever is at the standard's default is left out."""
     if not connection.five:
         return NO_PROPERTIES
-    limits = connection.core.limits
+    limits = connection.limits
     asked = packet.properties
     information = limits.response_information if asked.request_response_information == 1 else ""  # [MQTT-3.1.2-28]
     return Properties(

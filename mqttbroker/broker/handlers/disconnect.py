@@ -21,7 +21,7 @@ def disconnect(connection: Connection, packet: Disconnect, now: float) -> None:
     if expiry is not None and connection.core.is_connected(connection):
         if expiry and not connection.expiry_asked:
             raise ProtocolViolation("Session Expiry Interval in DISCONNECT where CONNECT had none")
-        connection.core.registry.change_expiry(session, expiry)
+        session.expiry_interval = min(expiry, connection.limits.max_session_expiry)
     # [MQTT-3.14.4-3] Only a normal disconnection takes the will back; [3.1.1: MQTT-3.14.4-3] has no other.
     normal = packet.reason_code == ReasonCode.NORMAL_DISCONNECTION
     detail = "disconnected" if normal else f"disconnected with reason 0x{packet.reason_code:02x}"

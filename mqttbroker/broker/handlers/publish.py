@@ -50,9 +50,9 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
         # remembered, so that each PUBLISH is a new message [MQTT-4.3.2-5].
         connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent)
         return
-    if packet.qos and connection.five and connection.inbound >= core.limits.receive_maximum:
+    if packet.qos and connection.five and connection.inbound >= connection.limits.receive_maximum:
         # [MQTT-3.3.4-7] [MQTT-3.3.4-8]
-        raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {core.limits.receive_maximum} in flight")
+        raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {connection.limits.receive_maximum} in flight")
     route = find_route(connection, topic)
     if route is None:
         # [MQTT-4.3.3-9] The packet identifier of a refused message is not remembered.
@@ -99,6 +99,8 @@ def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
 def find_route(connection: Connection, topic: str) -> Route | None:
     """The route of a valid topic name, or ``None`` where the client may not publish to it; remembers it."""
     core = connection.core
+    if connection.entrance.mount_point:
+        return _mounted_route(connection, topic)
     known = connection.routes.get(topic.encode())
     if known is not None and known.version == core.router.routes.version:
         return known
@@ -114,9 +116,29 @@ def find_route(connection: Connection, topic: str) -> Route | None:
     return route
 
 
+def _mounted_route(connection: Connection, topic: str) -> Route | None:
+    """The route of a topic below the connection's mount point.
+
+    It is not remembered: short paths send on the bytes that came in, and these have another topic.
+    """
+    core = connection.core
+    mount_point = connection.entrance.mount_point
+    mounted = mount_point + topic
+    try:
+        check_topic_name(mounted)
+    except InvalidTopicName as error:
+        raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, str(error)) from error
+    decision = core.may_publish(connection.identity, mounted, mount_point)
+    if not decision.allowed:
+        core.counters.publish_denied += 1
+        connection.refused("publish", mounted, decision.rule)
+        return None
+    return core.router.route(mounted)
+
+
 def _topic(connection: Connection, packet: Publish) -> str:
     """The topic, whose alias is set or looked up on the way."""
-    limits = connection.core.limits
+    limits = connection.limits
     topic = packet.topic
     alias = packet.properties.topic_alias
     if alias is not None and not 0 < alias <= limits.topic_alias_maximum:
@@ -138,7 +160,7 @@ def _topic(connection: Connection, packet: Publish) -> str:
 
 
 def _check_capabilities(connection: Connection, packet: Publish) -> None:
-    limits = connection.core.limits
+    limits = connection.limits
     if packet.qos > limits.max_qos:
         raise MQTTError(ReasonCode.QOS_NOT_SUPPORTED, f"QoS {packet.qos}")  # [MQTT-3.2.2-11]
     if packet.retain and not limits.retain_available:

@@ -19,7 +19,7 @@ from mqttbroker.protocol import (
     UnsubAck,
     Unsubscribe,
 )
-from mqttbroker.sessions import Subscription
+from mqttbroker.sessions import Subscription, mounted_filter
 from mqttbroker.topics import InvalidTopicFilter, check_topic_filter, is_wildcard, split_share
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
             if code != ReasonCode.NOT_AUTHORIZED:
                 connection.refused("subscribe", request.topic_filter, why)
             continue
+        topic_filter = mounted_filter(connection.entrance.mount_point, request.topic_filter)
         subscription = Subscription(
             session,
-            request.topic_filter,
+            topic_filter,
             code,
             request.no_local,
             request.retain_as_published,
@@ -61,12 +62,12 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
         new = core.router.subscribe(subscription)
         if session.persistent:
             core.store.put_subscription(session.client_id, subscription.record())
-        shared = split_share(request.topic_filter)[0]
+        shared = split_share(topic_filter)[0]
         # [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.8.4-4]
         if not shared and (
             request.retain_handling == RETAIN_ALWAYS or (request.retain_handling == RETAIN_IF_NEW and new)
         ):
-            replay.append(request.topic_filter)
+            replay.append(topic_filter)
 
     def acknowledged(error: Exception | None) -> None:
         # By filter, because a later filter of the packet may have replaced the subscription [MQTT-3.8.4-5].
@@ -77,7 +78,7 @@ def subscribe(connection: Connection, packet: Subscribe, now: float) -> None:
 
     if connection.version == ProtocolVersion.V31:
         # MQTT 3.1 cannot tell a client that a subscription was refused, and wants it acknowledged like any other.
-        asked = [ReasonCode(min(request.qos, core.limits.max_qos)) for request in packet.subscriptions]
+        asked = [ReasonCode(min(request.qos, connection.limits.max_qos)) for request in packet.subscriptions]
         codes = [own if code >= REFUSED else code for code, own in zip(codes, asked, strict=True)]
     answer = SubAck(packet.packet_id, tuple(codes), connection.reason(detail))  # [MQTT-2.2.1-6] [MQTT-3.8.4-2]
     connection.answer(connection.fitting(answer), session.persistent, acknowledged)
@@ -89,13 +90,14 @@ def unsubscribe(connection: Connection, packet: Unsubscribe, now: float) -> None
     core = connection.core
     session = connection.session
     codes: list[ReasonCode] = []
-    for topic_filter in packet.topic_filters:  # [MQTT-3.10.4-6] [MQTT-3.11.3-1]
+    for asked in packet.topic_filters:  # [MQTT-3.10.4-6] [MQTT-3.11.3-1]
         try:
+            topic_filter = mounted_filter(connection.entrance.mount_point, asked)
             if topic_filter not in session.subscriptions:  # What was granted once is within the limits of that time.
-                check_topic_filter(topic_filter, core.limits.max_topic_levels, core.limits.max_topic_length)
+                check_topic_filter(asked, connection.limits.max_topic_levels, connection.limits.max_topic_length)
         except InvalidTopicFilter as error:
             codes.append(ReasonCode.TOPIC_FILTER_INVALID)
-            connection.refused("unsubscribe", topic_filter, str(error))
+            connection.refused("unsubscribe", asked, str(error))
             continue
         if core.router.unsubscribe(session, topic_filter):  # [MQTT-3.10.4-1]
             codes.append(ReasonCode.SUCCESS)
@@ -116,15 +118,16 @@ def _check_not_empty(connection: Connection, topic_filters: Iterable[str]) -> No
 def _check(connection: Connection, request: SubscriptionRequest, identifier: int) -> tuple[ReasonCode, str]:
     """The reason code for one topic filter, and words for the client where it is refused."""
     core = connection.core
-    limits = core.limits
-    whole = request.topic_filter
+    limits = connection.limits
     try:
-        check_topic_filter(whole, limits.max_topic_levels, limits.max_topic_length)
+        check_topic_filter(request.topic_filter, limits.max_topic_levels, limits.max_topic_length)
+        whole = mounted_filter(connection.entrance.mount_point, request.topic_filter)
+        check_topic_filter(whole)
     except InvalidTopicFilter as error:
         return ReasonCode.TOPIC_FILTER_INVALID, str(error)
     share, topic_filter = split_share(whole)
     if share and request.no_local:
-        raise ProtocolViolation(f"No Local on a shared subscription: {whole!r}")  # [MQTT-3.8.3-4]
+        raise ProtocolViolation(f"No Local on a shared subscription: {request.topic_filter!r}")  # [MQTT-3.8.3-4]
     if share and not limits.shared_subscriptions:
         return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "no shared subscriptions here"
     if is_wildcard(topic_filter) and not limits.wildcard_subscriptions:
@@ -135,7 +138,7 @@ def _check(connection: Connection, request: SubscriptionRequest, identifier: int
     if not decision.allowed:
         core.counters.subscribe_denied += 1
         connection.refused("subscribe", whole, decision.rule)
-        return ReasonCode.NOT_AUTHORIZED, f"may not subscribe to {whole}"
+        return ReasonCode.NOT_AUTHORIZED, f"may not subscribe to {request.topic_filter}"
     subscriptions = connection.session.subscriptions
     if whole not in subscriptions and len(subscriptions) >= limits.max_subscriptions:
         return ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_subscriptions} subscriptions"

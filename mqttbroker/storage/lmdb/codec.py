@@ -44,7 +44,7 @@ _PAIR = struct.Struct(">QQ")
 _SEAL = struct.Struct(">IB")
 _MESSAGE = struct.Struct(">BdHHI")
 _ENTRY = struct.Struct(">BHIHH")
-_SESSION = struct.Struct(">IdHB")
+_SESSION = struct.Struct(">IdIIB")
 _SUBSCRIPTION = struct.Struct(">BI")
 _WILL = struct.Struct(">Iqd")
 NEVER = -1
@@ -53,6 +53,9 @@ _COUNTERS = struct.Struct(">QQQ")
 RETAIN = 4
 RELEASED = 8
 INLINE = 16
+ORIGIN_SHIFT = 3
+"""Where in a message's flags those bits of the length of its origin are that its own 16 bits have no room for: a
+client identifier may have as many bytes as they can count, and stand behind a mount point."""
 
 
 class CorruptRecord(Exception):
@@ -66,13 +69,16 @@ UNREADABLE = (CorruptRecord, ValueError, struct.error)
 class SessionHeader:
     """A session without what is kept elsewhere."""
 
-    __slots__ = ("client_id", "expires_at", "expiry_interval", "username")
+    __slots__ = ("client_id", "expires_at", "expiry_interval", "listener", "username")
 
-    def __init__(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
+    def __init__(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str = ""
+    ) -> None:
         self.client_id = client_id
         self.username = username
         self.expiry_interval = expiry_interval
         self.expires_at = expires_at
+        self.listener = listener
 
 
 class Entry:
@@ -145,8 +151,8 @@ def pack_message(message: Message) -> bytes:
     """A message as a record."""
     origin = message.origin.encode()
     topic = message.topic_bytes
-    flags = message.qos | (RETAIN if message.retain else 0)
-    head = _MESSAGE.pack(flags, message.expires_at, len(topic), len(origin), len(message.properties))
+    flags = message.qos | (RETAIN if message.retain else 0) | len(origin) >> 16 << ORIGIN_SHIFT
+    head = _MESSAGE.pack(flags, message.expires_at, len(topic), len(origin) & 0xFFFF, len(message.properties))
     return b"".join((head, topic, origin, message.properties, message.payload))
 
 
@@ -155,7 +161,7 @@ def unpack_message(data: bytes, at: int = 0) -> Message:
     flags, expires_at, topic_length, origin_length, properties_length = _MESSAGE.unpack_from(data, at)
     topic_begin = at + _MESSAGE.size
     origin_begin = topic_begin + topic_length
-    properties_begin = origin_begin + origin_length
+    properties_begin = origin_begin + origin_length + (flags >> ORIGIN_SHIFT << 16)
     payload_begin = properties_begin + properties_length
     topic = data[topic_begin:origin_begin]
     return Message(
@@ -215,16 +221,22 @@ def remark_entry(data: bytes, packet_id: int, released: bool) -> bytes:
 def pack_session(header: SessionHeader) -> bytes:
     """A session's header as a record."""
     username = header.username.encode() if header.username is not None else b""
-    head = _SESSION.pack(header.expiry_interval, header.expires_at, len(username), header.username is not None)
-    return head + username + header.client_id.encode()
+    listener = header.listener.encode()
+    has_username = header.username is not None
+    head = _SESSION.pack(header.expiry_interval, header.expires_at, len(username), len(listener), has_username)
+    return b"".join((head, username, listener, header.client_id.encode()))
 
 
 def unpack_session(data: bytes) -> SessionHeader:
     """The session's header in a record."""
-    expiry_interval, expires_at, username_length, has_username = _SESSION.unpack_from(data)
-    at = _SESSION.size + username_length
-    username = data[_SESSION.size : at].decode() if has_username else None
-    return SessionHeader(data[at:].decode(), username, expiry_interval, expires_at)
+    expiry_interval, expires_at, username_length, listener_length, has_username = _SESSION.unpack_from(data)
+    listener_begin = _SESSION.size + username_length
+    client_begin = listener_begin + listener_length
+    if client_begin > len(data):
+        raise CorruptRecord("too short")
+    username = data[_SESSION.size : listener_begin].decode() if has_username else None
+    listener = data[listener_begin:client_begin].decode()
+    return SessionHeader(data[client_begin:].decode(), username, expiry_interval, expires_at, listener)
 
 
 def pack_subscription(subscription: SubscriptionRecord) -> bytes:

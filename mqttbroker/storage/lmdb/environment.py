@@ -38,7 +38,7 @@ Durability = Literal["fsync", "os"]
 alone.
 """
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout. A store with an older one is migrated when it is opened; one with a newer is refused."""
 
 DATABASES = (
@@ -138,7 +138,7 @@ def open_environment(path: Path, durability: Durability = "fsync", create: bool 
     try:
         if create and not (path / DATA).exists():
             _create(path)
-        environment = _open(path, durability)
+        opened = _open(path, durability)
     except OSError as error:
         lock.close()
         raise StoreError(f"data directory {path}: {error.strerror or error}") from error
@@ -146,17 +146,17 @@ def open_environment(path: Path, durability: Durability = "fsync", create: bool 
         lock.close()
         raise
     try:
-        databases = _open_databases(environment)
-        _check_schema(path, environment, databases)
+        environment = Environment(path, opened, _open_databases(opened), lock)
+        _check_schema(environment)
     except lmdb.Error as error:
-        environment.close()
+        opened.close()
         lock.close()
         raise _damaged(path, str(error)) from error
     except BaseException:
-        environment.close()
+        opened.close()
         lock.close()
         raise
-    return Environment(path, environment, databases, lock)
+    return environment
 
 
 def _create(path: Path) -> None:
@@ -308,20 +308,21 @@ def _open_databases(environment: lmdb.Environment) -> Databases:
     return {name: environment.open_db(name.encode()) for name in DATABASES}
 
 
-def _check_schema(path: Path, environment: lmdb.Environment, databases: Databases) -> None:
+def _check_schema(environment: Environment) -> None:
     from mqttbroker.storage.lmdb.migrations import migrate
 
-    with environment.begin() as transaction:
-        found = fetch(transaction, databases["meta"], SCHEMA_KEY)
+    meta = environment.databases["meta"]
+    with environment.lmdb.begin() as transaction:
+        found = fetch(transaction, meta, SCHEMA_KEY)
     if found is None:
-        with environment.begin(write=True) as transaction:
-            transaction.put(SCHEMA_KEY, SCHEMA.to_bytes(4, "big"), db=databases["meta"])
+        with environment.lmdb.begin(write=True) as transaction:
+            transaction.put(SCHEMA_KEY, SCHEMA.to_bytes(4, "big"), db=meta)
         return
     version = int.from_bytes(found, "big")
     if version > SCHEMA:
         raise StoreError(
-            f"{path}: made by a newer version (layout {version}, this version knows up to {SCHEMA}). "
+            f"{environment.path}: made by a newer version (layout {version}, this version knows up to {SCHEMA}). "
             "Use that version, or export with it and import here (mqttbroker store export, import)"
         )
     if version < SCHEMA:
-        migrate(environment, databases, version, SCHEMA)
+        migrate(environment, version, SCHEMA)

@@ -27,6 +27,7 @@ from mqttbroker.storage.lmdb.environment import (
     rows,
     sync,
 )
+from mqttbroker.storage.lmdb.migrations import SESSION_READERS
 from mqttbroker.storage.lmdb.writer import read_counters
 from mqttbroker.storage.store import StoreError
 
@@ -80,16 +81,17 @@ def _reading(path: Path) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction, D
 def statistics(path: Path) -> Statistics:
     """Count what is in a store. Reads sessions, not messages."""
     with _reading(path) as (environment, transaction, databases):
+        schema = int.from_bytes(fetch(transaction, databases["meta"], SCHEMA_KEY) or b"", "big")
+        unpack_session = SESSION_READERS.get(schema, codec.unpack_session)
         count = {name: int(transaction.stat(db=databases[name])["entries"]) for name in DATABASES}
         queues: list[tuple[str, int, int]] = []
         for key, value in rows(transaction, databases["sessions"]):
             _, queued, size = read_counters(transaction, databases, key)
             try:
-                client_id = codec.unpack_session(codec.unseal(key, value)).client_id
+                client_id = unpack_session(codec.unseal(key, value)).client_id
             except codec.UNREADABLE:
                 client_id = f"(damaged record {key.hex()})"
             queues.append((client_id, queued, size))
-        schema = int.from_bytes(fetch(transaction, databases["meta"], SCHEMA_KEY) or b"", "big")
         pages = sum(_pages(transaction, databases[name]) for name in DATABASES)
         return Statistics(
             schema,
@@ -119,17 +121,25 @@ def verify(path: Path, progress: Progress | None = None) -> list[str]:
     """Read every record and hold them against one another; what is wrong, in words, or nothing."""
     with _reading(path) as (_, transaction, databases):
         schema = int.from_bytes(fetch(transaction, databases["meta"], SCHEMA_KEY) or b"", "big")
-        if schema != SCHEMA:
-            return [f"layout {schema}, this version knows {SCHEMA}"]
-        return list(_Verification(transaction, databases, progress).problems())
+        unpack_session = SESSION_READERS.get(schema)
+        if unpack_session is None:
+            return [f"layout {schema}, this version knows up to {SCHEMA}"]
+        return list(_Verification(transaction, databases, unpack_session, progress).problems())
 
 
 class _Verification:
     """One pass over a store."""
 
-    def __init__(self, transaction: lmdb.Transaction, databases: Databases, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        transaction: lmdb.Transaction,
+        databases: Databases,
+        unpack_session: Callable[[bytes], codec.SessionHeader],
+        progress: Progress | None,
+    ) -> None:
         self._transaction = transaction
         self._databases = databases
+        self._unpack_session = unpack_session
         self._progress = progress
         self._used: Counter[int] = Counter()
         self._queues: dict[bytes, tuple[int, int]] = {}
@@ -137,7 +147,7 @@ class _Verification:
     def problems(self) -> Iterator[str]:
         """Everything that is wrong."""
         readers: dict[str, Callable[[bytes], object]] = {
-            "sessions": codec.unpack_session,
+            "sessions": self._unpack_session,
             "counters": codec.unpack_counters,
             "subscriptions": codec.unpack_subscription,
             "wills": codec.unpack_will,

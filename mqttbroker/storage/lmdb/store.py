@@ -253,6 +253,7 @@ class LmdbStore:
             self._sessions[header.client_id].next_sequence,
             queued,
             queued_bytes,
+            header.listener,
         )
 
     def _subscriptions(self, transaction: lmdb.Transaction, prefix: bytes) -> Iterator[SubscriptionRecord]:
@@ -261,13 +262,15 @@ class LmdbStore:
             if subscription is not None:
                 yield subscription
 
-    def put_session(self, client_id: str, username: str | None, expiry_interval: int, expires_at: float) -> None:
-        """Create the session, or change its owner and expiry."""
+    def put_session(
+        self, client_id: str, username: str | None, expiry_interval: int, expires_at: float, listener: str = ""
+    ) -> None:
+        """Create the session, or change its owner, expiry and listener."""
         stored = self._sessions.get(client_id)
         if stored is None:
             stored = self._sessions[client_id] = StoredSession(self._next_session)
             self._next_session += 1
-        header = codec.SessionHeader(client_id, username, expiry_interval, expires_at)
+        header = codec.SessionHeader(client_id, username, expiry_interval, expires_at, listener)
         self._write().sessions[stored.number] = header
 
     def delete_session(self, client_id: str) -> None:

@@ -54,6 +54,7 @@ def _session_lines(store: LmdbStore, session: SessionRecord) -> Iterator[str]:
         username=session.username,
         expiry_interval=session.expiry_interval,
         expires_at=session.expires_at,
+        listener=session.listener,
     )
     for subscription in session.subscriptions:
         yield _line("subscription", client_id=client, **asdict(subscription))

@@ -135,7 +135,7 @@ class TestAgain:
         # Meanwhile the connection is as before.
         assert peer.send(PingReq()) == [PingResp()]
         assert peer.send(auth(b"1 egnellahc")) == [auth(b"welcome", ReasonCode.SUCCESS)]
-        toy = peer.world.core.authenticator
+        toy = peer.world.entrance.authenticator
         assert isinstance(toy, Toy)
         assert (toy.asked[-1].client_id, toy.asked[-1].username, toy.asked[-1].method) == ("client", None, METHOD)
 

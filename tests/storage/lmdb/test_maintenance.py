@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 def fill(store: LmdbStore) -> None:
     shared = Message("s", b"s", b"body", 1)
     for client in ("one", "two"):
-        store.put_session(client, "ann" if client == "one" else None, 100, 1.5)
+        store.put_session(client, "ann" if client == "one" else None, 100, 1.5, f"listener of {client}")
         store.put_subscription(client, SubscriptionRecord("a/#", 2, True, True, 7))
         store.enqueue(client, QueuedMessage(3, shared, 1, packet_id=9))
         store.enqueue(client, QueuedMessage(5, MESSAGE, 2, True, (1, 2), 10, True, "$share/g/a/#"))
@@ -74,7 +74,7 @@ class TestStatistics:
     def test_counts_everything(self, path: Path) -> None:
         found = statistics(path)
         assert (found.sessions, found.subscriptions, found.wills, found.retained) == (2, 2, 1, 1)
-        assert (found.queued, found.quarantined, found.doomed, found.schema) == (5, 0, 0, 1)
+        assert (found.queued, found.quarantined, found.doomed, found.schema) == (5, 0, 0, 2)
         assert [(client, count) for client, count, _ in found.largest] == [("one", 3), ("two", 2)]
         assert 0 < found.used <= found.file_size
 
@@ -185,6 +185,28 @@ class TestTransfer:
         assert contents(tmp_path / "new") == lines
         assert verify(tmp_path / "new") == []
 
+    def test_the_listener_comes_along(self, path: Path, tmp_path: Path) -> None:
+        store = open_quietly(tmp_path / "new")
+        import_lines(store, contents(path))
+        assert {session.client_id: session.listener for session in store.sessions()} == {
+            "one": "listener of one",
+            "two": "listener of two",
+        }
+        store.close()
+
+    def test_an_export_that_knows_no_listeners(self, path: Path, tmp_path: Path) -> None:
+        """As version 0.1 has written it."""
+        records = [json.loads(line) for line in contents(path)]
+        assert sum(record.pop("listener", None) is not None for record in records) == 2
+        store = open_quietly(tmp_path / "new")
+        import_lines(store, [json.dumps(record) for record in records])
+        assert [(session.username, session.listener) for session in store.sessions()] == [("ann", ""), (None, "")]
+        store.close()
+        for record in records:
+            if record["type"] == "session":
+                record["listener"] = ""
+        assert [json.loads(line) for line in contents(tmp_path / "new")] == records
+
     @pytest.mark.parametrize(
         ("lines", "message"),
         [
@@ -210,6 +232,64 @@ class TestTransfer:
         with pytest.raises(StoreError, match="not empty"):
             import_lines(store, [])
         store.close()
+
+
+class TestMountPoints:
+    """Client identifiers that begin with a mount point and U+0000."""
+
+    CLIENT = "tenants/a/\0one\n"
+    OTHER = "tenants/a\0/one\n"
+
+    @pytest.fixture
+    def mounted(self, tmp_path: Path) -> Path:
+        harness = Harness(tmp_path / "mounted")
+        store = harness.open("os")
+        message = Message("tenants/a/t", b"tenants/a/t", b"x", 1, origin=self.CLIENT)
+        for client in (self.CLIENT, self.OTHER):
+            store.put_session(client, None, 100, 1.5, "inner")
+            store.put_subscription(client, SubscriptionRecord("tenants/a/#", 1))
+            store.put_incoming(client, 7)
+            store.put_will(client, WillRecord(message))
+            store.enqueue(client, QueuedMessage(1, message, 1))
+        store.enqueue(self.CLIENT, QueuedMessage(2, MESSAGE, 1))
+        store.put_retained(message)
+        store.close()
+        return harness.path
+
+    def test_statistics_and_verification(self, mounted: Path) -> None:
+        assert verify(mounted) == []
+        found = statistics(mounted)
+        assert [(client, count) for client, count, _ in found.largest] == [(self.CLIENT, 2), (self.OTHER, 1)]
+
+    def test_there_and_back(self, mounted: Path, tmp_path: Path) -> None:
+        lines = contents(mounted)
+        assert not any(character in line for line in lines for character in "\0\n")
+        store = open_quietly(tmp_path / "new")
+        import_lines(store, lines)
+        assert {session.client_id for session in store.sessions()} == {self.CLIENT, self.OTHER}
+        assert next(iter(store.retained())).origin == self.CLIENT
+        store.close()
+        assert contents(tmp_path / "new") == lines
+        assert verify(tmp_path / "new") == []
+
+    def test_commands_show_no_control_characters(self, mounted: Path, tmp_path: Path) -> None:
+        runner = CliRunner()
+
+        def run(*words: object) -> str:
+            result = runner.invoke(app, ["store", *map(str, words)])
+            assert result.exit_code == 0, result.output
+            assert "\0" not in result.output
+            return result.output
+
+        assert r"queue of 'tenants/a/\x00one\n': 2 messages" in run("stats", mounted)
+        assert {client for client, _, _ in json.loads(run("stats", mounted, "--json"))["largest"]} == {
+            self.CLIENT,
+            self.OTHER,
+        }
+        run("verify", mounted)
+        run("export", mounted, tmp_path / "lines")
+        run("import", tmp_path / "imported", tmp_path / "lines")
+        assert run("export", tmp_path / "imported").splitlines() == contents(mounted)
 
 
 class TestCommands:
