@@ -25,10 +25,10 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types layers check conformance bench crash clean
+.PHONY: help run test lint types layers check conformance bench crash browser-example clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
 
 run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, with its files in data/ (ARGS='--port 1884' ...)
 	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --data-dir data $(ARGS)
@@ -60,8 +60,17 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks
 crash: $(VENV)/.installed-dev ## Kill a broker under load ROUNDS times and look what it lost (ARGS='--seed 1 --power-loss')
 	@$(BIN)/python -m tests.durability.crash --rounds $(ROUNDS) $(ARGS)
 
+browser-example: examples/browser/node_modules/.package-lock.json ## Build examples/browser into examples/browser/dist (needs Node)
+	@cd examples/browser && rm -rf dist && npm run --silent build
+	@echo "Built examples/browser/dist; examples/browser/README.md says how to see it."
+
+examples/browser/node_modules/.package-lock.json: examples/browser/package.json examples/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed (Debian: nodejs and npm)" >&2; exit 1; }
+	@cd examples/browser && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 clean: ## Remove what tools have left; the environments stay
-	rm -rf build dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf build dist examples/browser/dist *.egg-info htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name .venv\* -prune -o -name __pycache__ -type d -exec rm -rf {} +
 

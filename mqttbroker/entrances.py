@@ -1,23 +1,16 @@
-"""From the configuration of listeners to listeners: their users and rules, their TLS, their transport."""
+"""From the configuration of listeners to listeners: their limits, their address, their TLS, their transport."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mqttbroker.broker import (
-    Authenticator,
-    Authorizer,
-    Entrance,
-    EveryoneWelcome,
-    EverythingAllowed,
-    Log,
-)
-from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig, TlsConfig
+from mqttbroker.access import Access
+from mqttbroker.broker import Entrance, Log
+from mqttbroker.config import Config, ConfigError, ListenerConfig, TlsConfig
 from mqttbroker.listeners import (
     Listener,
     TcpProtocol,
@@ -28,88 +21,17 @@ from mqttbroker.listeners import (
 )
 from mqttbroker.listeners.acceptor import ProtocolFactory
 from mqttbroker.listeners.sockets import format_address
-from mqttbroker.security import (
-    AccessList,
-    PasswordAuthenticator,
-    PasswordFile,
-    PeerAuthenticator,
-    RulesByListener,
-    ThreadOffload,
-)
 
 if TYPE_CHECKING:
     from mqttbroker.listeners.tls import TlsFiles
 
-__all__ = ["Security", "make_listener", "with_sockets"]
+__all__ = ["make_listener", "with_sockets"]
 
 
-class Security:
-    """Who may come in at each listener, and what they may do: files are read once, whoever shares them.
-
-    Raises :class:`SecurityError` when one of them is wrong. An ``authenticator`` or ``authorizer`` that a program has
-    given stands for all that the configuration says of it.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        authenticator: Authenticator | None,
-        authorizer: Authorizer | None,
-        loop: asyncio.AbstractEventLoop,
-        log: Log,
-    ) -> None:
-        self._config = config
-        self._log = log
-        self._given = authenticator
-        self._offload: ThreadOffload = ThreadOffload(loop)
-        self._password_files: dict[Path, PasswordFile] = {}
-        self._rules: dict[Path, AccessList] = {}
-        self.authorizer: Authorizer = authorizer or self._make_authorizer()
-
-    def authenticator(self, listener: ListenerConfig) -> Authenticator:
-        """Who decides at this listener who a client is."""
-        if self._given is not None:
-            return self._given
-        security = listener.security.over(self._config.security)
-        authenticator: Authenticator = EveryoneWelcome()
-        if security.password_file is not None:
-            users = self._password_files.get(security.password_file) or PasswordFile.load(security.password_file)
-            self._password_files[security.password_file] = users
-            authenticator = PasswordAuthenticator(users, security.anonymous, self._offload)
-        if listener.username_from is not None:
-            fall_back = security.password_file is not None or security.allow_anonymous is True
-            authenticator = PeerAuthenticator(listener.username_from, authenticator if fall_back else None)
-        return authenticator
-
-    def _make_authorizer(self) -> Authorizer:
-        config = self._config
-        default = self._authorizer(config.security)
-        by_listener = {
-            each.name: self._authorizer(each.security.over(config.security))
-            for each in config.listeners
-            if each.security.over(config.security) != config.security
-        }
-        return RulesByListener(by_listener, default) if by_listener else default
-
-    def _authorizer(self, security: SecurityConfig) -> Authorizer:
-        if security.acl_file is not None:
-            rules = self._rules.get(security.acl_file) or AccessList.load(security.acl_file)
-            self._rules[security.acl_file] = rules
-            return rules
-        if security.password_file is None:
-            return EverythingAllowed()
-        self._log("warning", "no acl_file: with a password file and no rules, nobody may publish or subscribe")
-        return AccessList([], "no acl_file")
-
-    def close(self) -> None:
-        """End the threads."""
-        self._offload.close()
-
-
-def make_listener(listener: ListenerConfig, config: Config, security: Security, log: Log) -> Listener:
+def make_listener(listener: ListenerConfig, config: Config, access: Access, log: Log) -> Listener:
     """A listener as it is configured. Raises :class:`TlsError` and :class:`SecurityError`."""
     entrance = Entrance(
-        listener.name, listener.limits.over(config.limits), security.authenticator(listener), listener.mount_point
+        listener.name, listener.limits.over(config.limits), access.authenticator(listener), listener.mount_point
     )
     address: tuple[str, int] | UnixAddress = (listener.host, listener.port)
     if listener.socket is not None:

@@ -17,14 +17,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mqttbroker import systemd
+from mqttbroker.access import Access
 from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, Log
 from mqttbroker.config import Config, check_exposure
-from mqttbroker.entrances import Security, make_listener, with_sockets
+from mqttbroker.entrances import make_listener, with_sockets
 from mqttbroker.inprocess import LocalSubscription, local_message
 from mqttbroker.listeners import Clock, Host, Listener
 from mqttbroker.logs import log_event
 from mqttbroker.protocol import NO_PROPERTIES, Properties
-from mqttbroker.security import TlsError
+from mqttbroker.security import SecurityError, TlsError
 from mqttbroker.storage import MemoryStore, Store, StoreError
 from mqttbroker.storage.lmdb import LmdbStore
 
@@ -70,7 +71,7 @@ class Broker:
         self._authenticator: Authenticator | None = authenticator
         self._authorizer: Authorizer | None = authorizer
         self._log: Log = log or log_to_logging
-        self._security: Security | None = None
+        self._access: Access | None = None
         self._listeners: list[Listener] = []
         self._host: Host | None = None
         self._hurry: asyncio.Event = asyncio.Event()
@@ -101,15 +102,15 @@ class Broker:
         loop = asyncio.get_running_loop()
         clock = Clock()
         self._hurry.clear()
-        security = Security(config, self._authenticator, self._authorizer, loop, self._log)
-        listeners = [make_listener(each, config, security, self._log) for each in config.listeners]
+        access = Access(config, self._authenticator, self._authorizer, loop, self._log)
+        listeners = [make_listener(each, config, access, self._log) for each in config.listeners]
         store = self._store or self._open_store(loop)
         try:
-            core = BrokerCore(config.limits, store, security.authorizer, self._log, clock())
+            core = BrokerCore(config.limits, store, access.authorizer, self._log, clock())
         except BaseException:
             store.close()
             raise
-        self._security = security
+        self._access = access
         self._host = Host(core, clock, loop)
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
@@ -176,23 +177,36 @@ class Broker:
         for carrier in list(host.carriers):
             carrier.abort()
         host.core.store.close()
-        if self._security is not None:
-            self._security.close()
-            self._security = None
+        if self._access is not None:
+            self._access.close()
+            self._access = None
         self._listeners = []
         self._host = None
 
-    # Certificates.
+    # What is read again.
 
     def reload(self) -> bool:
-        """Read certificates, keys, authorities and revocation lists again; false when something is wrong with them.
+        """Read users, rules, certificates, authorities and revocation lists again; false when some of them are wrong.
 
-        What is right takes the place of what was there, for connections to come; those that are open stay as they
-        are. What is wrong is logged, and leaves a listener as it was.
+        Users and rules are replaced together, certificates listener by listener. Connections that are open stay, and
+        are held to the new rules. What is wrong is logged, and what was there stays in force.
         """
-        return all([self._reload(listener.name, listener.tls) for listener in self._listeners if listener.tls])
+        certificates = [self._reload_tls(each.name, each.tls) for each in self._listeners if each.tls is not None]
+        return self._reload_access() and all(certificates)
 
-    def _reload(self, name: str, tls: TlsFiles) -> bool:
+    def _reload_access(self) -> bool:
+        host = self._running
+        assert self._access is not None
+        try:
+            self._access.reload()
+        except SecurityError as error:
+            self._log("error", "users and rules not replaced", reason=str(error))
+            return False
+        host.core.rules_changed()
+        self._log("info", "users and rules read again")
+        return True
+
+    def _reload_tls(self, name: str, tls: TlsFiles) -> bool:
         try:
             if tls.reload():
                 self._log("info", "certificates replaced", listener=name)
@@ -208,7 +222,7 @@ class Broker:
         for listener in self._listeners:
             if listener.tls is not None:
                 if listener.tls.changed():
-                    self._reload(listener.name, listener.tls)
+                    self._reload_tls(listener.name, listener.tls)
                 self._warn_of_expiry(listener.name, listener.tls, host.clock())
 
     def _warn_of_expiry(self, listener: str, tls: TlsFiles, now: float) -> None:
@@ -319,7 +333,8 @@ def settle(done: asyncio.Future[None], error: Exception | None) -> None:
 
 
 def serve(config: Config) -> None:
-    """Run a broker until SIGTERM or SIGINT; the second of them ends it at once. SIGHUP reads certificates again.
+    """Run a broker until SIGTERM or SIGINT; the second of them ends it at once. SIGHUP reads users, rules and
+    certificates again.
 
     Under systemd, take over the sockets that it has opened, and tell it how things stand. Raises what
     :meth:`Broker.start` raises, :class:`SystemdError`, and :class:`StoreError` when the store fails while it runs.

@@ -12,7 +12,13 @@ The profiles of hypothesis (``--hypothesis-profile=NAME``):
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.support.pki import Pki
 
 pytest_plugins = ["mqttbroker.testing.plugin"]
 
@@ -27,3 +33,12 @@ settings.register_profile(
 )
 settings.register_profile("thorough", derandomize=False, deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile("deterministic")
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """Certificates in files, which no test may change."""
+    # Most tests have no use for all that this imports.
+    from tests.support.pki import Pki
+
+    return Pki.make(tmp_path_factory.mktemp("pki"))

@@ -150,6 +150,10 @@ class BrokerCore:
             return SERVERS_OWN  # [MQTT-4.7.2-1]
         return self.authorizer.decide(identity, "publish", topic)
 
+    def rules_changed(self) -> None:
+        """The authoriser decides otherwise than before: ask it again about everything that was decided."""
+        self.router.routes.clear()
+
     def publish(self, message: Message, route: Route, now: float) -> bool:
         """Keep the message if it is to be retained, and send it; true if anything went into the store."""
         if message.retain:  # [MQTT-3.3.1-8] [3.1.1: MQTT-3.3.1-12]

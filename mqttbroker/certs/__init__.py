@@ -4,7 +4,7 @@ tests (``issuing.py``, and ``directory.py`` for the files that it keeps).
 
 from __future__ import annotations
 
-from mqttbroker.certs.directory import CertificateDirectory
+from mqttbroker.certs.directory import DEFAULT_DAYS, CertificateDirectory
 from mqttbroker.certs.issuing import Issued, issue_client, issue_server, make_authority, make_revocation_list
 from mqttbroker.certs.pem import (
     CertificateError,
@@ -19,6 +19,7 @@ from mqttbroker.certs.pem import (
 )
 
 __all__ = [
+    "DEFAULT_DAYS",
     "CertificateDirectory",
     "CertificateError",
     "CertificateInfo",

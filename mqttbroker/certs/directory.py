@@ -42,8 +42,15 @@ from mqttbroker.certs.issuing import (
     make_authority,
     make_revocation_list,
 )
-from mqttbroker.certs.pem import CertificateError, belongs, describe, parse_certificates, parse_key, read_file
-from mqttbroker.certs.pem import parse_revocation_lists as parse_lists
+from mqttbroker.certs.pem import (
+    CertificateError,
+    belongs,
+    describe,
+    parse_certificates,
+    parse_key,
+    parse_revocation_lists,
+    read_file,
+)
 
 __all__ = ["AUTHORITY_DAYS", "DEFAULT_DAYS", "CertificateDirectory"]
 
@@ -51,6 +58,11 @@ DEFAULT_DAYS: Final = 825
 """Validity of a certificate. Some systems refuse those that last longer."""
 AUTHORITY_DAYS: Final = 3_650
 
+MAX_FILE_NAME: Final = 220
+"""Bytes of a client's name in the name of a file, of which systems allow 255 in all."""
+
+_SAFE: Final = " @+,=()._-"
+"""Characters besides letters and digits that a file name may have everywhere."""
 _SKEW: Final = timedelta(hours=1)
 """Certificates begin so much in the past, for those whose clocks are a little behind."""
 _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -61,7 +73,10 @@ def _now() -> datetime:
 
 
 class CertificateDirectory:
-    """An authority for development in one directory. All methods raise :class:`CertificateError`."""
+    """An authority for development in one directory.
+
+    Its methods raise :class:`CertificateError` for files, and ``ValueError`` for names that cannot be used.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
         self.path: Path = path
@@ -82,7 +97,7 @@ class CertificateDirectory:
         replaced with ``force``.
         """
         for name in names:
-            self._checked(alternative_name, name)
+            alternative_name(name)
         new = force or not (self.authority.exists() or self.authority_key.exists())
         if new:
             before: tuple[str, ...] = ()
@@ -110,25 +125,30 @@ class CertificateDirectory:
             self._refuse_to_overwrite(certificate, key)
         issued = issue_client(authority, name, *self._validity(days, authority))
         # First the record: a certificate that is not in it could not be revoked.
-        record = self._clients.read_text(encoding="utf-8") if self._clients.exists() else ""
-        line = f"{issued.certificate.serial_number:X} {name}\n"
-        self._write(self._clients, (record + line).encode(), 0o644)
+        record = [*self._read_record(), f"{issued.certificate.serial_number:X} {name}"]
+        self._write(self._clients, "".join(f"{line}\n" for line in record).encode(), 0o644)
         self._write_pair(certificate, key, issued, authority)
         return certificate, key
 
     def client_files(self, name: str) -> tuple[Path, Path]:
         """Return the paths of a client's certificate and key."""
-        self._checked(check_client_name, name)
+        check_client_name(name)
         if name.endswith("-key"):
-            raise CertificateError(self.path, f"expected a name that does not end in -key like key files, got {name!r}")
-        stem = "client-" + quote(name, safe=" @+,=()")
+            raise ValueError(f"expected a name that does not end in -key, like the names of key files, got {name!r}")
+        safe = "".join(each if each.isalnum() or each in _SAFE else quote(each, safe="") for each in name)
+        if len(safe.encode()) > MAX_FILE_NAME:
+            raise ValueError(f"expected a name that is short enough for the name of a file, got {name!r}")
+        stem = f"client-{safe}"
         return self.path / f"{stem}.pem", self.path / f"{stem}-key.pem"
 
     def revoke(self, name: str) -> int:
         """Revoke all certificates that were made for a client; return how many were not revoked yet."""
         authority = self._read_authority()
-        record = self._clients.read_text(encoding="utf-8").splitlines() if self._clients.exists() else []
-        serials = {int(serial, 16) for serial, _, of in (line.partition(" ") for line in record) if of == name}
+        entries = [line.partition(" ") for line in self._read_record()]
+        try:
+            serials = {int(serial, 16) for serial, _, client in entries if client == name}
+        except ValueError as error:
+            raise CertificateError(self._clients, "expected lines like: 1A2B3C NAME") from error
         if not serials:
             raise CertificateError(self.path, f"there is no certificate for a client {name!r}")
         revoked, number = self._read_revocation_list()
@@ -138,12 +158,6 @@ class CertificateDirectory:
         return len(new)
 
     # Parts of these.
-
-    def _checked(self, check: Callable[[str], object], name: str) -> None:
-        try:
-            check(name)
-        except ValueError as error:
-            raise CertificateError(self.path, str(error)) from None
 
     def _refuse_to_overwrite(self, *files: Path) -> None:
         for file in files:
@@ -192,11 +206,20 @@ class CertificateDirectory:
         until = min(now + timedelta(days=days), authority.certificate.not_valid_after_utc)
         return max(now - _SKEW, authority.certificate.not_valid_before_utc), until
 
+    def _read_record(self) -> list[str]:
+        """Return serial number and name of each client certificate."""
+        if not self._clients.exists():
+            return []
+        try:
+            return [line for line in read_file(self._clients).decode().split("\n") if line]
+        except UnicodeDecodeError as error:
+            raise CertificateError(self._clients, "expected lines like: 1A2B3C NAME") from error
+
     def _read_revocation_list(self) -> tuple[dict[int, datetime], int]:
         """Return the serial numbers with their dates, and the number of the list."""
         if not self.revocation_list.exists():
             return {}, 0
-        found = parse_lists(self.revocation_list, read_file(self.revocation_list))[0]
+        found = parse_revocation_lists(self.revocation_list, read_file(self.revocation_list))[0]
         try:
             number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         except x509.ExtensionNotFound:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import mqttbroker
+from mqttbroker.cli.certs import certs
 from mqttbroker.cli.passwd import passwd
 from mqttbroker.cli.properties import PropertyCommand
 from mqttbroker.cli.publish import pub
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command("check-config")(check_config)
 app.command()(passwd)
+app.add_typer(certs, name="certs")
 app.add_typer(store, name="store")
 app.command(cls=PropertyCommand)(pub)
 app.command(cls=PropertyCommand)(sub)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mqttbroker.cli.failure import fail
+from mqttbroker.cli.failure import fail, warn
 from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig, check_exposure, load_config
 
 __all__ = ["check_config", "serve"]
@@ -72,14 +72,19 @@ def serve(
 def check_config(
     file: Annotated[Path | None, typer.Argument(help="TOML file (or set MQTTBROKER_CONFIG).")] = None,
 ) -> None:
-    """Check a configuration without running it: the file, and the environment variables that override it."""
+    """Check a configuration without running it: the file, the environment variables that override it, and the files
+    that it names.
+    """
     config = _load(file, {})
-    for listener in config.listeners:
+    _read_files(config)
+    everywhere = [_who_may(listener.security.over(config.security)) for listener in config.listeners]
+    alike = all(each == everywhere[0] for each in everywhere)
+    for listener, who_may in zip(config.listeners, everywhere, strict=True):
         typer.echo(f"listener {listener.name}: {_described(listener)}")
-    security = config.security
-    typer.echo(f"without a user name: {'may connect' if security.anonymous else 'may not connect'}")
-    typer.echo(f"password file: {security.password_file or 'none'}")
-    typer.echo(f"rules: {security.acl_file or 'none, so that ' + _without_rules(security)}")
+        if not alike:
+            typer.echo("".join(f"  {line}\n" for line in who_may), nl=False)
+    if alike:
+        typer.echo("\n".join(everywhere[0]))
     if config.data_dir is None or config.durability == "none":
         typer.echo("data directory: none, everything is kept in memory")
     else:
@@ -89,13 +94,49 @@ def check_config(
 
 def _described(listener: ListenerConfig) -> str:
     where = f"{listener.host} port {listener.port}" if listener.socket is None else str(listener.socket)
-    return f"{listener.type}{' with TLS' if listener.tls is not None else ''} on {where}"
+    tls = " with TLS" if listener.tls is not None else ""
+    proxy = " behind a proxy" if listener.proxy_protocol else ""
+    below = f", topics below {listener.mount_point}" if listener.mount_point else ""
+    named = f", user name from {listener.username_from}" if listener.username_from is not None else ""
+    return f"{listener.type}{tls} on {where}{proxy}{below}{named}"
+
+
+def _who_may(security: SecurityConfig) -> list[str]:
+    return [
+        f"without a user name: {'may connect' if security.anonymous else 'may not connect'}",
+        f"password file: {security.password_file or 'none'}",
+        f"rules: {security.acl_file or 'none, so that ' + _without_rules(security)}",
+    ]
 
 
 def _without_rules(security: SecurityConfig) -> str:
     if security.password_file is None:
         return "everybody may publish and subscribe to everything"
     return "nobody may publish or subscribe (set security.acl_file)"
+
+
+def _read_files(config: Config) -> None:
+    """Read what a broker reads before it listens: users, rules, certificates, and the directories of pages."""
+    import asyncio
+
+    from mqttbroker.access import Access
+    from mqttbroker.entrances import make_listener
+    from mqttbroker.security import SecurityError, TlsError
+
+    def tell(level: str, event: str, /, **details: object) -> None:
+        warn(", ".join([f"{level}: {event}", *(f"{key} {value}" for key, value in details.items())]))
+
+    loop = asyncio.new_event_loop()
+    try:
+        access = Access(config, None, None, loop, tell)
+        for listener in config.listeners:
+            make_listener(listener, config, access, tell)
+    except (SecurityError, TlsError) as error:
+        fail(error)
+    except OSError as error:
+        fail(error.strerror or error)
+    finally:
+        loop.close()
 
 
 def _with_websocket(config: Config, port: int) -> Config:

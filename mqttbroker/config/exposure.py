@@ -6,6 +6,7 @@ where a broker would be started with it.
 
 from __future__ import annotations
 
+from mqttbroker.config.listener import ListenerConfig
 from mqttbroker.config.loading import ConfigError
 from mqttbroker.config.schema import Config
 
@@ -13,10 +14,10 @@ __all__ = ["check_exposure"]
 
 
 def check_exposure(config: Config) -> None:
-    """Raise :class:`ConfigError` where the listeners and the security settings do not go together.
+    """Raise :class:`ConfigError` where a listener and its security settings do not go together.
 
-    That is: a listener that is reachable from other machines while nobody has to give a password and
-    ``allow_anonymous`` does not say that this is meant; or a broker that would let nobody in.
+    That is: a listener that clients on other machines reach, themselves or through a proxy, while none of them has to
+    say who it is and ``allow_anonymous`` does not say that this is meant; or a listener that would let nobody in.
     """
     for listener in config.listeners:
         security = listener.security.over(config.security)
@@ -24,14 +25,28 @@ def check_exposure(config: Config) -> None:
             continue
         if security.allow_anonymous is False:
             raise ConfigError(
-                "nobody could connect: security.allow_anonymous is false and there is no security.password_file "
-                "(make one with: mqttbroker passwd FILE USER)"
+                f"listener {listener.name!r} would let nobody in: allow_anonymous is false, and there is neither a "
+                "password_file (make one with: mqttbroker passwd FILE USER) nor username_from"
             )
-        by_certificate = listener.tls is not None and listener.tls.client_certificates == "required"
-        if not listener.local and not by_certificate:
-            raise ConfigError(
-                f"listener {listener.name!r} on {listener.host} could be used by anybody who reaches this machine. "
-                "Set security.password_file (make one with: mqttbroker passwd FILE USER), "
-                'or host = "127.0.0.1" for this machine only, '
-                "or security.allow_anonymous = true if it is meant to be open to all"
-            )
+        if listener.tls is None or listener.tls.client_certificates != "required":
+            _check_strangers(listener)
+
+
+def _check_strangers(listener: ListenerConfig) -> None:
+    """Raise :class:`ConfigError` where strangers reach a listener that asks for nothing."""
+    ways_out = [
+        "a password_file in [security] or [listeners.security] (make one with: mqttbroker passwd FILE USER)",
+        'client_certificates = "required" in [listeners.tls]',
+    ]
+    if not listener.local:
+        who = f"on {listener.host} could be used by anybody who reaches this machine"
+        ways_out.append('host = "127.0.0.1" for this machine only')
+    elif listener.proxy_protocol or listener.trusted_proxies:
+        who = "could be used by anybody who reaches the proxy in front of it"
+        ways_out.pop()
+    else:
+        return
+    raise ConfigError(
+        f"listener {listener.name!r} {who}. Set {', '.join(ways_out)}, "
+        "or allow_anonymous = true if it is meant to be open to all"
+    )

@@ -89,7 +89,7 @@ def describe(key: Key) -> str:
     if is_dataclass(kind):
         return "a table"
     if _is_list_of_tables(kind):
-        return f"a list of tables ([[{dotted(key)}]])"
+        return f"a list of tables ([[{dotted(tuple(name for name in key if isinstance(name, str)))}]])"
     if get_origin(kind) is tuple:
         return "a list of strings"
     if get_origin(kind) is Literal:

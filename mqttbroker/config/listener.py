@@ -140,12 +140,15 @@ class ListenerConfig:
         self._check_socket()
         self._check_proxies()
         check_mount_point(self.mount_point)
-        if self.username_from in ("common_name", "alternative_name") and not (
-            self.proxy_protocol or (self.tls is not None and self.tls.client_certificates != "none")
-        ):
-            raise ValueError(
-                f'username_from: "{self.username_from}" needs tls.client_certificates, or a proxy that passes them on'
-            )
+        self._check_username_from()
+
+    def _check_username_from(self) -> None:
+        asked = self.tls is not None and self.tls.client_certificates != "none"
+        if self.username_from == "common_name" and not asked and not self.proxy_protocol:
+            raise ValueError('username_from: "common_name" needs tls.client_certificates, or a proxy that passes it on')
+        if self.username_from == "alternative_name" and not asked:
+            # The PROXY protocol has no place for it.
+            raise ValueError('username_from: "alternative_name" needs tls.client_certificates')
         if self.username_from == "unix_user" and self.socket is None:
             raise ValueError('username_from: "unix_user" needs a Unix socket')
 
@@ -154,7 +157,10 @@ class ListenerConfig:
             raise ValueError('socket: expected a path in quotes, since type is "unix"')
         if self.type == "tcp" and self.socket is not None:
             raise ValueError('type: expected "unix" or "websocket" where there is a socket')
-        if not (self.socket_mode.isascii() and self.socket_mode.isdigit() and int(self.socket_mode, 8) <= 0o777):
+        if self.type != "websocket" and (self.pages is not None or self.origins):
+            raise ValueError('type: expected "websocket" where there are pages or origins')
+        octal = bool(self.socket_mode) and all(each in "01234567" for each in self.socket_mode)
+        if not (octal and int(self.socket_mode, 8) <= 0o777):
             raise ValueError(f'socket_mode: expected octal digits like "0660", got {self.socket_mode!r}')
 
     def _check_proxies(self) -> None:

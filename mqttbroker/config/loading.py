@@ -31,8 +31,8 @@ __all__ = ["ENVIRONMENT_PREFIX", "ConfigError", "load_config"]
 ENVIRONMENT_PREFIX: Final = "MQTTBROKER_"
 CONFIG_VARIABLE: Final = "MQTTBROKER_CONFIG"
 
-# Variables under the prefix that are no keys: the file's path, and a switch of the project's own tests.
-_OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "MQTTBROKER_REQUIRE_TOOLS"})
+# Variables under the prefix that are no keys: the file's path, and two of the project's own tests.
+_OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "MQTTBROKER_ARTIFACTS", "MQTTBROKER_REQUIRE_TOOLS"})
 
 
 class ConfigError(Exception):
@@ -69,6 +69,7 @@ class _Tree:
     def __init__(self) -> None:
         self._root: dict[str, object] = {}
         self._sources: dict[Key, str] = {}
+        self._file: Path | None = None
 
     def add_file(self, path: Path) -> None:
         """Lay in the values of a TOML file."""
@@ -79,6 +80,7 @@ class _Tree:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+        self._file = path
         self._add_table(path, (), table)
 
     def _add_table(self, path: Path, key: Key, value: object) -> None:
@@ -164,8 +166,9 @@ class _Tree:
             raise ConfigError(_expected(self._source(key), key, self._value(key))) from None
 
     def _source(self, key: Key) -> str:
-        """Return where the value came from; a value that nobody gave is called by its key."""
-        return self._sources.get(key) or keys.dotted(key)
+        """Return where the value came from; one that nobody gave is missing in the file, if there is one."""
+        file = "" if self._file is None else f"{self._file}: "
+        return self._sources.get(key) or file + keys.dotted(key)
 
     def _value(self, key: Key) -> object:
         node: object = self._root
@@ -204,7 +207,7 @@ def _hint(key: Key) -> str:
         return f"; did you mean {keys.dotted((*above, near[0]))}?"
     # A table below comes first, then whatever is least deep: limits.max_qos before listeners.0.limits.max_qos.
     below: list[Key] = [(*above, table, name) for table in keys.children(tuple(above))]
-    elsewhere = sorted((known for known in keys.every_key() if known[-1] == name), key=len)
+    elsewhere = sorted((known[: known.index(name) + 1] for known in keys.every_key() if name in known), key=len)
     meant = next((each for each in (*below, *elsewhere) if keys.exists(each)), None)
     return f"; did you mean {keys.dotted(meant)}?" if meant else ""
 

@@ -106,8 +106,11 @@ class WebSocketProtocol(StreamProtocol):
         self._transmit()
 
     def _open(self, request: Request) -> None:
+        if self._websocket.parser_exc is not None:
+            # What has come right behind the request is no frame: the package has ended the connection.
+            return
         self._learn_address(request)
-        if self._settings.pages is not None and "Upgrade" not in request.headers:
+        if self._settings.pages is not None and "Upgrade" not in request.headers and not self._crowded:
             self._serve(self._settings.pages, request)
             return
         refusal = self._refusal(request)
@@ -135,7 +138,12 @@ class WebSocketProtocol(StreamProtocol):
             self._crowded = True
 
     def _serve(self, pages: Pages, request: Request) -> None:
-        response = pages.respond(request.path)
+        # Before version 17 the package reads no other method, and the attribute is not there.
+        if getattr(request, "method", "GET") == "GET":
+            response = pages.respond(request.path)
+        else:
+            response = self._websocket.reject(HTTPStatus.METHOD_NOT_ALLOWED, "Pages can only be fetched.\n")
+            response.headers["Allow"] = "GET"
         self._websocket.send_response(response)
         self._take_time(MAX_PAGE_TIME, sys.maxsize)
         self._lost(f"page answered with HTTP status {response.status_code}")

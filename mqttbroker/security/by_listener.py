@@ -1,4 +1,4 @@
-"""Rules that differ from listener to listener."""
+"""Rules that differ from listener to listener, and that can be replaced."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ class RulesByListener:
     """
 
     def __init__(self, authorizers: Mapping[str, Authorizer], otherwise: Authorizer) -> None:
-        self._authorizers: dict[str, Authorizer] = dict(authorizers)
+        self._authorizers: Mapping[str, Authorizer] = authorizers
         self._otherwise: Authorizer = otherwise
+
+    def replace(self, authorizers: Mapping[str, Authorizer], otherwise: Authorizer) -> None:
+        """Ask others from now on. Whoever remembers decisions must be told: see ``BrokerCore.rules_changed``."""
+        self._authorizers = authorizers
+        self._otherwise = otherwise
 
     def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
         """Decide as that authoriser does."""

@@ -26,6 +26,7 @@ class RunningBroker:
     """A broker on a free port of the loopback interface, in its own thread and event loop.
 
     Use it as a context manager, or call :meth:`start` and :meth:`stop`. Log lines are kept in ``logged``.
+    ``loop_factory`` makes the event loop, as ``uvloop.new_event_loop`` does; ``None``: the one that asyncio chooses.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class RunningBroker:
         store: Store | None = None,
         authenticator: Authenticator | None = None,
         authorizer: Authorizer | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         self.config: Config = config or Config(listeners=(ListenerConfig(port=0),), limits=limits or Limits())
         self.logged: list[tuple[str, str, dict[str, object]]] = []
@@ -43,6 +45,7 @@ class RunningBroker:
         self._make: Callable[[], Broker] = lambda: Broker(
             self.config, store=store, authenticator=authenticator, authorizer=authorizer, log=self._log
         )
+        self._loop_factory = loop_factory
         self._broker: Broker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -54,7 +57,7 @@ class RunningBroker:
         started: list[BaseException | None] = []
         ready = threading.Event()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main(ready, started)), name="mqttbroker", daemon=True
+            target=lambda: self._run(self._main(ready, started)), name="mqttbroker", daemon=True
         )
         self._thread.start()
         if not ready.wait(TIMEOUT):
@@ -64,6 +67,10 @@ class RunningBroker:
             self._thread.join(TIMEOUT)
             raise error
         return self
+
+    def _run(self, main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+            runner.run(main)
 
     async def _main(self, ready: threading.Event, started: list[BaseException | None]) -> None:
         self._loop = asyncio.get_running_loop()

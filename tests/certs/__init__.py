@@ -1,0 +1,1 @@
+"""Certificates: reading them, and the authority for development."""
