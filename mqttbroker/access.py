@@ -93,5 +93,9 @@ class Access:
             return AccessList.load(security.acl_file)
         if security.password_file is None:
             return EverythingAllowed()
-        self._log("warning", "no acl_file: with a password file and no rules, nobody may publish or subscribe")
+        self._log(
+            "warning",
+            "no acl_file: with a password file and no rules, nobody may publish or subscribe",
+            password_file=str(security.password_file),
+        )
         return AccessList([], "no acl_file")

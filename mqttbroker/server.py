@@ -76,7 +76,7 @@ class Broker:
         self._host: Host | None = None
         self._hurry: asyncio.Event = asyncio.Event()
         self._watching: asyncio.TimerHandle | None = None
-        self._warned: dict[str, float] = {}
+        self._warned: dict[tuple[str, float], float] = {}
         self.failed: asyncio.Event = asyncio.Event()
         """Set when the store has failed and the broker should stop; :attr:`failure` says why."""
         self.failure: Exception | None = None
@@ -133,7 +133,8 @@ class Broker:
             self._log("warning", "trying again", reason=error.strerror)
             listener.start_later(host)
         for address, port in listener.addresses:
-            self._log("info", "listening", listener=listener.name, host=address, port=port)
+            where: dict[str, object] = {"host": address, "port": port} if port else {"socket": address}
+            self._log("info", "listening", listener=listener.name, **where)
 
     def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
         config = self.config
@@ -226,16 +227,16 @@ class Broker:
                 self._warn_of_expiry(listener.name, listener.tls, host.clock())
 
     def _warn_of_expiry(self, listener: str, tls: TlsFiles, now: float) -> None:
-        """Once a day, for each certificate that runs out soon."""
-        for certificate in tls.certificates:
-            left = certificate.not_after - now
-            key = f"{certificate.file} {certificate.serial}"
-            if left < EXPIRY_WARNING and now >= self._warned.get(key, 0.0) + DAY:
-                self._warned[key] = now
-                what = "certificate runs out soon" if left > 0 else "certificate has run out"
-                self._log(
-                    "warning", what, listener=listener, file=str(certificate.file), days_left=round(left / DAY, 1)
-                )
+        """Once a day, for each certificate that runs out soon, and for lists of revoked ones."""
+        ends = [("certificate", str(each.file), each.not_after) for each in tls.certificates]
+        if tls.crl_next_update is not None:
+            ends.append(("list of revoked certificates", str(tls.settings.crl), tls.crl_next_update))
+        for what, file, end in ends:
+            left = end - now
+            if left < EXPIRY_WARNING and now >= self._warned.get((file, end), 0.0) + DAY:
+                self._warned[file, end] = now
+                event = f"{what} runs out soon" if left > 0 else f"{what} has run out"
+                self._log("warning", event, listener=listener, file=file, days_left=round(left / DAY, 1))
 
     @property
     def certificates(self) -> dict[str, list[CertificateInfo]]:
@@ -360,6 +361,7 @@ async def _serve(config: Config) -> None:
 
     _on_signals({"SIGTERM": told_to_stop, "SIGINT": told_to_stop, "SIGHUP": told_to_reload})
     async with broker:
+        _log_what_is_ignored(broker)
         systemd.notify("READY=1", f"STATUS=Listening at {', '.join(broker.addresses)}")
         watchdog = asyncio.ensure_future(_feed_watchdog())
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(broker.failed.wait())]
@@ -377,6 +379,18 @@ def _on_signals(handlers: Mapping[str, Callable[[], None]]) -> None:
         # Windows has none of them for an event loop; there, Ctrl-C raises KeyboardInterrupt.
         with suppress(NotImplementedError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), handler)
+
+
+def _log_what_is_ignored(broker: Broker) -> None:
+    """Exceptions that have nowhere to go are logged, and not written past the log. A stranger can cause some at will,
+    by a server name in TLS that is none.
+    """
+
+    def log(ignored: sys.UnraisableHookArgs) -> None:
+        core = broker.core
+        core.quiet_log(core.now, "", "warning", "exception ignored", error=repr(ignored.exc_value))
+
+    sys.unraisablehook = log
 
 
 async def _feed_watchdog() -> None:

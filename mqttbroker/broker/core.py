@@ -172,9 +172,7 @@ class BrokerCore:
         decision = self.may_publish(identity_of(session), message.topic, session.mount_point)
         if not decision.allowed or (message.retain and not self.retained.fits(message)):
             rule = decision.rule if not decision.allowed else "too many retained messages"
-            self.log(
-                "warning", "refused", client=session.client_id, action="publish will", topic=message.topic, rule=rule
-            )
+            self.log("warning", "refused", client=session.name, action="publish will", topic=message.topic, rule=rule)
             return
         self.counters.wills_published += 1
         # [MQTT-3.1.2-14] [MQTT-3.1.2-15] [3.1.1: MQTT-3.1.2-16] [3.1.1: MQTT-3.1.2-17]

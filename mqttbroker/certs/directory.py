@@ -58,9 +58,6 @@ DEFAULT_DAYS: Final = 825
 """Validity of a certificate. Some systems refuse those that last longer."""
 AUTHORITY_DAYS: Final = 3_650
 
-MAX_FILE_NAME: Final = 220
-"""Bytes of a client's name in the name of a file, of which systems allow 255 in all."""
-
 _SAFE: Final = " @+,=()._-"
 """Characters besides letters and digits that a file name may have everywhere."""
 _SKEW: Final = timedelta(hours=1)
@@ -136,8 +133,6 @@ class CertificateDirectory:
         if name.endswith("-key"):
             raise ValueError(f"expected a name that does not end in -key, like the names of key files, got {name!r}")
         safe = "".join(each if each.isalnum() or each in _SAFE else quote(each, safe="") for each in name)
-        if len(safe.encode()) > MAX_FILE_NAME:
-            raise ValueError(f"expected a name that is short enough for the name of a file, got {name!r}")
         stem = f"client-{safe}"
         return self.path / f"{stem}.pem", self.path / f"{stem}-key.pem"
 

@@ -36,7 +36,7 @@ __all__ = [
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 MAX_COMMON_NAME: Final = 64
-"""Characters (RFC 5280, appendix A)."""
+"""Bytes in UTF-8. RFC 5280, appendix A, counts characters, but not everybody does."""
 
 _LABEL: Final = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
@@ -77,7 +77,7 @@ def issue_server(authority: Issued, names: Sequence[str], not_before: datetime, 
     Raises ``ValueError`` for a name that is neither.
     """
     alternatives = [alternative_name(name) for name in names]
-    common = next((name for name in names if len(name) <= MAX_COMMON_NAME), "server")
+    common = next((name for name in names if len(name.encode()) <= MAX_COMMON_NAME), "server")
     return _issue(authority, common, alternatives, ExtendedKeyUsageOID.SERVER_AUTH, not_before, not_after)
 
 
@@ -141,10 +141,10 @@ def alternative_name(name: str) -> x509.DNSName | x509.IPAddress:
 
 def check_client_name(name: str) -> None:
     """Raise ``ValueError`` for a name that cannot be the common name of a client and its MQTT user name."""
-    if not 1 <= len(name) <= MAX_COMMON_NAME or name != name.strip():
-        raise ValueError(f"expected a name of 1 to {MAX_COMMON_NAME} characters without spaces around it, got {name!r}")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         raise ValueError(f"expected a name without control characters, got {name!r}")
+    if not 1 <= len(name.encode()) <= MAX_COMMON_NAME or name != name.strip():
+        raise ValueError(f"expected a name of 1 to {MAX_COMMON_NAME} bytes without spaces around it, got {name!r}")
 
 
 def _issue(

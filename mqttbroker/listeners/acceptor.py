@@ -22,7 +22,7 @@ from mqttbroker.broker import Entrance, Peer, host_of
 from mqttbroker.listeners.host import Host
 from mqttbroker.listeners.proxy_protocol import ProxyHeader, ProxyHeaderError, ProxyHeaderReader
 from mqttbroker.listeners.sockets import UnixAddress, format_address, tcp_sockets, unix_peer, unix_socket
-from mqttbroker.listeners.stream import LINGER, Arrival, StreamProtocol
+from mqttbroker.listeners.stream import Arrival, StreamProtocol
 from mqttbroker.listeners.trust import TrustedNetworks
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ RETRY_BIND = 30.0
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 ProtocolFactory = Callable[[Arrival], StreamProtocol]
+
+
+class _TurnedAwayError(Exception):
+    """The gate has refused a client that a proxy speaks for."""
 
 
 class Listener:
@@ -205,6 +209,12 @@ class Listener:
                 if self._proxy_protocol:
                     self._learn(arrival, await _read_proxy_header(connected))
                 await self._open_transport(connected, arrival)
+        except _TurnedAwayError:
+            pass  # The gate has said so.
+        except ConnectionError as error:
+            # As proxies do all day long that look whether the port is open.
+            address, reason = arrival.peer.address, _reason(error)
+            host.core.log("debug", "closed before MQTT", listener=self.name, address=address, reason=reason)
         except (OSError, TimeoutError, ProxyHeaderError) as error:
             what = "TLS hand-shake failed" if isinstance(error, ssl.SSLError) else "connection failed"
             host.core.quiet_log(
@@ -229,17 +239,23 @@ class Listener:
 
         if self.tls is None:
             await loop.connect_accepted_socket(protocol, connected)
-        else:
-            await loop.connect_accepted_socket(
-                protocol,
-                connected,
-                ssl=self.tls.context,
-                ssl_handshake_timeout=self.entrance.limits.connect_timeout,
-                ssl_shutdown_timeout=LINGER,
-            )
+            return
+        from mqttbroker.listeners.encryption import Encryption
+
+        encryption = Encryption(self.tls.context, protocol, self._host.receive_buffer, loop)
+        try:
+            await loop.connect_accepted_socket(lambda: encryption, connected)
+            await encryption.shaken
+        except BaseException:
+            encryption.shaken.cancel()
+            if not arrival.made:
+                encryption.abort()
+            raise
 
     def _learn(self, arrival: Arrival, header: ProxyHeader) -> None:
-        """Take over what a trusted proxy says about its client. Raises ``ProxyHeaderError`` when that may not enter."""
+        """Take over what a trusted proxy says about its client. Raises :class:`_TurnedAwayError` when that may not
+        enter.
+        """
         if header.local or not header.source:
             return
         # The rest of what is known is about the proxy.
@@ -247,7 +263,7 @@ class Listener:
         if header.source != "unix":
             address = host_of(header.source)
             if not self._host.core.gate.identify(self.entrance, address, self._host.clock()):
-                raise ProxyHeaderError("refused by a limit")
+                raise _TurnedAwayError
             arrival.counted = address
 
 

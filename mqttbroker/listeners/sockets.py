@@ -116,8 +116,14 @@ def _give_away(address: UnixAddress) -> None:
     import grp
     import pwd
 
-    user = -1 if address.user is None else pwd.getpwnam(address.user).pw_uid
-    group = -1 if address.group is None else grp.getgrnam(address.group).gr_gid
+    try:
+        user = -1 if address.user is None else pwd.getpwnam(address.user).pw_uid
+    except KeyError:
+        raise LookupError(f"there is no user {address.user!r}") from None
+    try:
+        group = -1 if address.group is None else grp.getgrnam(address.group).gr_gid
+    except KeyError:
+        raise LookupError(f"there is no group {address.group!r}") from None
     if user != -1 or group != -1:
         os.chown(address.path, user, group)
     os.chmod(address.path, address.mode)

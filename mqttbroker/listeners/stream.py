@@ -22,6 +22,8 @@ LINGER = 5.0
 """Seconds in which a client that is being disconnected may still take what was written for it."""
 DRAIN = 1.0
 """Seconds in which it may take the end of the stream, where nothing else is left to take."""
+STOP_DRAIN = 0.25
+"""The same while the broker stops."""
 
 
 class Arrival:
@@ -120,14 +122,11 @@ class StreamProtocol(asyncio.BufferedProtocol):
         """Close when everything has left, or when the client has had long enough to take it.
 
         First only in our direction: where a socket is closed with something unread in it, the system tells the client
-        so at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown
-        away. TLS does the same by itself.
+        so at once, and what was written last, a DISCONNECT say, is lost. What still comes in meanwhile is thrown away.
         """
         self.connection = None
         waiting = self.transport.get_write_buffer_size()
-        if self.host.stopping or not self.transport.can_write_eof():
-            self.transport.close()
-        elif not self.transport.is_closing():
+        if not self.transport.is_closing():
             try:
                 self.transport.write_eof()
                 self.transport.resume_reading()
@@ -135,7 +134,8 @@ class StreamProtocol(asyncio.BufferedProtocol):
                 # The client has reset the connection, and the event loop has not seen it yet.
                 self.transport.abort()
         if self._deadline is None:
-            self._deadline = self.host.loop.call_later(LINGER if waiting else DRAIN, self.transport.abort)
+            patience = LINGER if waiting else STOP_DRAIN if self.host.stopping else DRAIN
+            self._deadline = self.host.loop.call_later(patience, self.transport.abort)
 
     def abort(self) -> None:
         """Close at once."""

@@ -142,7 +142,11 @@ def _is_usable(name: str) -> bool:
 def _check_dates(context: ssl.SSLContext, encoded: bytes) -> None:
     """Raise :class:`TlsError` where something has run out since the certificate was checked."""
     now = time.time()
-    if x509.load_der_x509_certificate(encoded).not_valid_after_utc.timestamp() < now:
+    try:
+        expires = x509.load_der_x509_certificate(encoded).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise TlsError(f"the client's certificate cannot be understood: {error}") from error
+    if expires < now:
         raise TlsError("the client's certificate has expired")
     if isinstance(context, ServerContext) and context.crl_next_update is not None and context.crl_next_update < now:
         raise TlsError("the list of revoked certificates has run out")

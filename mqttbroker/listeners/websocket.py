@@ -43,6 +43,12 @@ MESSAGE_MARGIN = 65_536
 
 _HINT = "This port speaks MQTT over WebSocket. Connect with an MQTT client, to {path} with the subprotocol mqtt.\n"
 
+_UNREADABLE_TEXT = b"This port speaks MQTT over WebSocket, with GET in HTTP/1.1 (nginx: proxy_http_version 1.1).\n"
+_UNREADABLE = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_UNREADABLE_TEXT), _UNREADABLE_TEXT)
+)
+
 # What goes wrong in a hand-shake is told to the client, and is nobody else's business.
 _quiet = logging.getLogger("mqttbroker.websockets")
 _quiet.addHandler(logging.NullHandler())
@@ -91,6 +97,7 @@ class WebSocketProtocol(StreamProtocol):
         )
         self._fragments: int = 0
         self._accepted: bool = False
+        self._ended: bool = False
         self._crowded: bool = False
         """Whether there are too many connections from where a proxy says that the client is."""
 
@@ -103,7 +110,14 @@ class WebSocketProtocol(StreamProtocol):
                 self._open(event)
             elif isinstance(event, Frame):
                 self._frame(event)
+        if websocket.handshake_exc is not None and websocket.state is State.CONNECTING and not self._ended:
+            self._explain(data)
         self._transmit()
+
+    def _explain(self, data: bytes) -> None:
+        """Answer a request that the package does not read, of a proxy that speaks HTTP/1.0 or of a health check."""
+        if b" HTTP/1." in data.partition(b"\r\n")[0]:
+            self.transport.write(_UNREADABLE)
 
     def _open(self, request: Request) -> None:
         if self._websocket.parser_exc is not None:
@@ -209,14 +223,19 @@ class WebSocketProtocol(StreamProtocol):
     def _transmit(self) -> None:
         """Write what the protocol has to say; an empty piece is the end."""
         websocket = self._websocket
-        for piece in websocket.data_to_send():
-            if piece:
-                self.transport.write(piece)
-            else:
-                super().close()
-        error = websocket.parser_exc
+        error = websocket.parser_exc or websocket.handshake_exc
         if error is not None:
-            self._lost(f"WebSocket failed: {error}")
+            # The package keeps to the cause what a proxy or a client does wrong in its request.
+            self._lost(f"WebSocket failed: {error.__cause__ or error}")
+        for piece in websocket.data_to_send():
+            if not piece:
+                self._end()
+            elif not self._ended:  # Who has said good-bye answers no Ping.
+                self.transport.write(piece)
+
+    def _end(self) -> None:
+        self._ended = True
+        super().close()
 
     # What the connection calls.
 
@@ -231,7 +250,7 @@ class WebSocketProtocol(StreamProtocol):
         if self._websocket.state is State.OPEN:
             self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
             self._transmit()
-        super().close()
+        self._end()
 
 
 def origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:

@@ -51,7 +51,7 @@ class Message:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in Message.__slots__)
+        return _values(self, _MESSAGE_FIELDS) == _values(other, _MESSAGE_FIELDS)
 
     def __hash__(self) -> int:
         return hash((self.topic, self.payload))
@@ -150,9 +150,18 @@ class QueuedMessage:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QueuedMessage):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in QueuedMessage.__slots__)
+        return _values(self, _QUEUED_FIELDS) == _values(other, _QUEUED_FIELDS)
 
     __hash__ = None  # type: ignore[assignment]  # It changes on its way through the hand-shake.
 
     def __repr__(self) -> str:
         return f"QueuedMessage({self.sequence}, {self.message!r}, qos={self.qos}, packet_id={self.packet_id})"
+
+
+# Not __slots__, which a compiled class does not have.
+_MESSAGE_FIELDS = ("expires_at", "origin", "payload", "properties", "qos", "retain", "topic", "topic_bytes")
+_QUEUED_FIELDS = ("identifiers", "message", "packet_id", "qos", "released", "retain", "sequence", "share")
+
+
+def _values(record: object, fields: tuple[str, ...]) -> list[object]:
+    return [getattr(record, name) for name in fields]

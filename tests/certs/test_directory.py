@@ -287,6 +287,7 @@ class TestClients:
             pytest.param("a\\b:c*d", "client-a%5Cb%3Ac%2Ad.pem", id="what Windows forbids"),
             pytest.param("Zoë@example.org", "client-Zoë@example.org.pem", id="beyond ASCII"),
             pytest.param("server", "client-server.pem", id="server"),
+            pytest.param("*" * 64, f"client-{'%2A' * 64}.pem", id="as long as can be"),
         ],
     )
     def test_files_of_odd_names(self, made: CertificateDirectory, name: str, file: str) -> None:

@@ -16,14 +16,17 @@ def test_version(command: Command) -> None:
     assert (result.exit_code, result.stdout) == (0, f"mqttbroker {mqttbroker.__version__}\n")
 
 
+COMMANDS = ("serve", "check-config", "passwd", "certs", "store", "pub", "sub")
+
+
 def test_help_lists_the_commands(command: Command) -> None:
     result = command("--help")
     assert result.exit_code == 0
-    for name in ("serve", "check-config", "passwd", "pub", "sub"):
+    for name in COMMANDS:
         assert name in result.stdout
 
 
-@pytest.mark.parametrize("name", ["serve", "check-config", "passwd", "pub", "sub"], ids=str)
+@pytest.mark.parametrize("name", COMMANDS, ids=str)
 def test_each_command_explains_itself(command: Command, name: str) -> None:
     result = command(name, "--help")
     assert result.exit_code == 0
@@ -36,7 +39,7 @@ def test_an_unknown_command(command: Command) -> None:
 
 def test_the_broker_is_not_loaded_before_it_is_needed() -> None:
     code = (
-        "import sys, mqttbroker.cli.app; heavy = {'mqttbroker.server', 'uvloop', 'argon2'}; "
+        "import sys, mqttbroker.cli.app; heavy = {'mqttbroker.server', 'uvloop', 'argon2', 'cryptography'}; "
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -19,6 +19,7 @@ from mqttbroker.config import Config, ListenerConfig, LogConfig, SecurityConfig
 from mqttbroker.security import SecurityError
 from mqttbroker.storage import StoreError
 from tests.cli.conftest import Command
+from tests.support.pki import Pki
 from tests.support.raw import RawClient
 
 
@@ -126,12 +127,84 @@ class TestCheckConfig:
         file.write_text(
             "data_dir = 'data'\nsecurity = {password_file = 'users'}\n[[listeners]]\nhost = '::'\n", encoding="utf-8"
         )
+        command("passwd", tmp_path / "users", "alice", "--password-stdin", input="secret")
         result = command("check-config", file)
         assert result.exit_code == 0
+        assert result.stderr == (
+            "mqttbroker: warning: no acl_file: with a password file and no rules, nobody may publish or subscribe\n"
+        )
         assert "without a user name: may not connect" in result.stdout
         assert "rules: none, so that nobody may publish or subscribe (set security.acl_file)" in result.stdout
         assert f"password file: {tmp_path / 'users'}" in result.stdout
         assert f"data directory: {tmp_path / 'data'}, durability fsync" in result.stdout
+
+    def test_listeners_that_differ(self, command: Command, tmp_path: Path) -> None:
+        file = tmp_path / "broker.toml"
+        file.write_text(
+            """
+            [[listeners]]
+            [[listeners]]
+            name = "site"
+            type = "websocket"
+            socket = "s.sock"
+            proxy_protocol = true
+            mount_point = "site-7/"
+            username_from = "unix_user"
+            [listeners.security]
+            allow_anonymous = true
+            acl_file = "acl"
+            """,
+            encoding="utf-8",
+        )
+        (tmp_path / "acl").write_text('rules = [{who = "*", action = "both", topics = ["#"], effect = "allow"}]')
+        result = command("check-config", file)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [
+            "listener tcp: tcp on 127.0.0.1 port 1883",
+            "  without a user name: may connect",
+            "  password file: none",
+            "  rules: none, so that everybody may publish and subscribe to everything",
+            f"listener site: websocket on {tmp_path / 's.sock'} behind a proxy, topics below site-7/, "
+            "user name from unix_user",
+            "  without a user name: may connect",
+            "  password file: none",
+            f"  rules: {tmp_path / 'acl'}",
+            "data directory: none, everything is kept in memory",
+            "The configuration is correct.",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("[security]\npassword_file = 'none'\n", "{0}/none: cannot be read: No such file or directory"),
+            ("[security]\nacl_file = 'none'\n", "{0}/none: cannot be read: No such file or directory"),
+            (
+                "[[listeners]]\n[listeners.tls]\ncertificate = 'none'\n",
+                "{0}/none: cannot be read: No such file or directory",
+            ),
+            (
+                "[[listeners]]\ntype = 'websocket'\npages = 'none'\n",
+                "pages in '{0}/none' cannot be served: No such file or directory",
+            ),
+        ],
+        ids=["users", "rules", "certificate", "pages"],
+    )
+    def test_files_that_are_not_there(self, command: Command, tmp_path: Path, text: str, message: str) -> None:
+        file = tmp_path / "broker.toml"
+        file.write_text(text, encoding="utf-8")
+        result = command("check-config", file)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"mqttbroker: {message.format(tmp_path)}\n"
+
+    def test_what_has_run_out_is_a_warning(self, command: Command, tmp_path: Path, pki: Pki) -> None:
+        file = tmp_path / "broker.toml"
+        tls = f"certificate = '{pki.certificate('expired-server')}'\nkey = '{pki.key('expired-server')}'"
+        file.write_text(f"[[listeners]]\n[listeners.tls]\n{tls}\n", encoding="utf-8")
+        result = command("check-config", file)
+        assert result.exit_code == 0
+        assert "listener tcp: tcp with TLS on 127.0.0.1 port 1883" in result.stdout
+        assert result.stderr.startswith("mqttbroker: warning: ")
+        assert f"has expired, file {pki.certificate('expired-server')}" in result.stderr
 
     def test_a_mistake(self, command: Command, tmp_path: Path) -> None:
         file = tmp_path / "broker.toml"

@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from mqttbroker.broker import ListenerLimits
 from mqttbroker.broker.limits import Limits
-from mqttbroker.config import Config, ConfigError, ListenerConfig, LogConfig, SecurityConfig, load_config
+from mqttbroker.config import (
+    CertificateConfig,
+    Config,
+    ConfigError,
+    ListenerConfig,
+    LogConfig,
+    SecurityConfig,
+    TlsConfig,
+    load_config,
+)
 
 
 def load(tmp_path: Path, toml: str, environ: dict[str, str] | None = None) -> Config:
@@ -69,6 +79,7 @@ class TestSources:
                 "MQTTBROKER_LIMITS__RESPONSE_INFORMATION": "7",
                 "MQTTBROKER_SECURITY__ALLOW_ANONYMOUS": "true",
                 "MQTTBROKER_DATA_DIR": "store",
+                "MQTTBROKER_ARTIFACTS": "screenshots",
                 "MQTTBROKER_REQUIRE_TOOLS": "1",
                 "HOME": "/root",
             },
@@ -84,6 +95,63 @@ class TestSources:
         toml = '[security]\npassword_file = "users"\nallow_anonymous = false'
         environ = {"MQTTBROKER_SECURITY__PASSWORD_FILE": "", "MQTTBROKER_SECURITY__ALLOW_ANONYMOUS": ""}
         assert load(tmp_path, toml, environ) == Config()
+
+    def test_tables_of_listeners_are_read(self, tmp_path: Path) -> None:
+        config = load(
+            tmp_path,
+            """
+            [[listeners]]
+            trusted_proxies = ["10.0.0.0/8", "fd00::1"]
+            [listeners.limits]
+            max_packet_size = 1024
+            [listeners.security]
+            acl_file = "acl.toml"
+            [[listeners]]
+            name = "tls"
+            username_from = "alternative_name"
+            [listeners.tls]
+            certificate = "certs/server.pem"
+            client_certificates = "optional"
+            client_ca = "/etc/ca.pem"
+            [[listeners.tls.certificates]]
+            certificate = "other.pem"
+            [[listeners]]
+            name = "local"
+            type = "unix"
+            socket = "mqtt.sock"
+            """,
+        )
+        plain, tls, local = config.listeners
+        assert plain == ListenerConfig(
+            trusted_proxies=("10.0.0.0/8", "fd00::1"),
+            limits=ListenerLimits(max_packet_size=1024),
+            security=SecurityConfig(acl_file=tmp_path / "acl.toml"),
+        )
+        assert tls.tls == TlsConfig(
+            tmp_path / "certs/server.pem",
+            certificates=(CertificateConfig(tmp_path / "other.pem"),),
+            client_certificates="optional",
+            client_ca=Path("/etc/ca.pem"),
+        )
+        assert local == ListenerConfig("local", "unix", socket=tmp_path / "mqtt.sock")
+
+    def test_the_environment_reaches_tables_that_may_be_absent(self) -> None:
+        config = load_config(
+            None,
+            {
+                "MQTTBROKER_LISTENERS__0__TLS__CERTIFICATE": "a.pem",
+                "MQTTBROKER_LISTENERS__0__TLS__CERTIFICATES__0__CERTIFICATE": "b.pem",
+                "MQTTBROKER_LISTENERS__0__TRUSTED_PROXIES": "127.0.0.1, ::1",
+                "MQTTBROKER_LISTENERS__0__LIMITS__MAX_QOS": "1",
+            },
+        )
+        assert config.listeners == (
+            ListenerConfig(
+                tls=TlsConfig(Path("a.pem"), certificates=(CertificateConfig(Path("b.pem")),)),
+                trusted_proxies=("127.0.0.1", "::1"),
+                limits=ListenerLimits(max_qos=1),
+            ),
+        )
 
     def test_options_override_the_environment(self) -> None:
         config = load_config(
@@ -108,6 +176,23 @@ LEVEL = 'log.level: expected one of "debug", "info", "warning", "error"'
 MISTAKES = {
     "an unknown key": ("[limits]\nmax_quos = 1", "limits.max_quos: unknown key; did you mean limits.max_qos?"),
     "a key of another table": ("max_qos = 1", "max_qos: unknown key; did you mean limits.max_qos?"),
+    "a key of a table below": (
+        "[[listeners]]\n[[listeners]]\nname = 'b'\nmax_qos = 1",
+        "listeners.1.max_qos: unknown key; did you mean listeners.1.limits.max_qos?",
+    ),
+    "a key of a table deep below": (
+        "crl = 'crl.pem'",
+        "crl: unknown key; did you mean listeners.0.tls.crl?",
+    ),
+    "a table of another table": ("[tls]\nkey = 'a'", "tls: unknown key; did you mean listeners.0.tls?"),
+    "a limit that a listener does not have": (
+        "[listeners.limits]\nmax_retained_messages = 1",
+        "listeners: expected a list of tables ([[listeners]]), got a table",
+    ),
+    "a limit of the whole broker": (
+        "[[listeners]]\n[listeners.limits]\nmax_retained_messages = 1",
+        "listeners.0.limits.max_retained_messages: unknown key; did you mean limits.max_retained_messages?",
+    ),
     "an unknown table": ("[limit]\nmax_qos = 1", "limit: unknown key; did you mean limits?"),
     "nothing alike": ("zzz = 1", "zzz: unknown key"),
     "an unknown key of a listener": (
@@ -161,6 +246,60 @@ MISTAKES = {
         "[limits]\nmax_connect_size = 8388609",
         "limits.max_connect_size: expected at most max_packet_size",
     ),
+    "a listener's limit out of bounds": (
+        "[[listeners]]\n[listeners.limits]\nmax_qos = 3",
+        "listeners.0.limits.max_qos: expected 0 to 2, got 3",
+    ),
+    "a listener's limit of the wrong type": (
+        "[[listeners]]\n[listeners.limits]\nmax_qos = '1'",
+        'listeners.0.limits.max_qos: expected an integer, got "1"',
+    ),
+    "a listener's rules of the wrong type": (
+        "[[listeners]]\n[listeners.security]\nallow_anonymous = 'yes'",
+        'listeners.0.security.allow_anonymous: expected true or false, got "yes"',
+    ),
+    "TLS that is no table": ("[[listeners]]\ntls = true", "listeners.0.tls: expected a table, got true"),
+    "a certificate that is missing": (
+        "[[listeners]]\n[listeners.tls]\nkey = 'key.pem'",
+        "listeners.0.tls.certificate: expected a path in quotes",
+    ),
+    "certificates that are no tables": (
+        "[[listeners]]\n[listeners.tls]\ncertificate = 'a.pem'\ncertificates = ['b.pem']",
+        'listeners.0.tls.certificates.0: expected a table, got "b.pem"',
+    ),
+    "certificates that are no list": (
+        "[[listeners]]\n[listeners.tls]\ncertificate = 'a.pem'\ncertificates = 'b.pem'",
+        'listeners.0.tls.certificates: expected a list of tables ([[listeners.tls.certificates]]), got "b.pem"',
+    ),
+    "a further certificate that is missing": (
+        "[[listeners]]\n[listeners.tls]\ncertificate = 'a.pem'\n[[listeners.tls.certificates]]\nkey = 'b.pem'",
+        "listeners.0.tls.certificates.0.certificate: expected a path in quotes",
+    ),
+    "no version of TLS": (
+        "[[listeners]]\n[listeners.tls]\ncertificate = 'a.pem'\nminimum_version = '1.1'",
+        'listeners.0.tls.minimum_version: expected one of "1.2", "1.3", got "1.1"',
+    ),
+    "client certificates that nobody has signed": (
+        "[[listeners]]\n[listeners.tls]\ncertificate = 'a.pem'\nclient_certificates = 'required'",
+        'listeners.0.tls.client_ca: expected a path in quotes, since client_certificates is "required"',
+    ),
+    "a user name from nowhere": (
+        "[[listeners]]\nusername_from = 'common_name'",
+        'listeners.0.username_from: "common_name" needs tls.client_certificates, or a proxy that passes it on',
+    ),
+    "proxies that are no list": (
+        "[[listeners]]\ntrusted_proxies = '127.0.0.1'",
+        'listeners.0.trusted_proxies: expected a list of strings, got "127.0.0.1"',
+    ),
+    "proxies that are no addresses": (
+        "[[listeners]]\ntrusted_proxies = ['proxy.example']",
+        "listeners.0.trusted_proxies: expected addresses and networks like 10.0.0.0/8: "
+        "'proxy.example' does not appear to be an IPv4 or IPv6 network",
+    ),
+    "a mount point without its end": (
+        "[[listeners]]\nmount_point = 'site'",
+        'listeners.0.mount_point: expected to end with "/" and not to begin with "$", got \'site\'',
+    ),
     "a long text": (f'[log]\nlevel = "{"x" * 200}"', f'{LEVEL}, got "{"x" * 78}…'),
     "control characters": (
         '[log]\nlevel = "\\u001b[2J"',
@@ -191,6 +330,15 @@ class TestMistakes:
     def test_no_such_file(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
             load_config(tmp_path / "none.toml", {})
+
+    def test_what_is_missing_is_missing_in_the_file(self, tmp_path: Path) -> None:
+        variable = {"MQTTBROKER_LISTENERS__0__TLS__KEY": "key.pem"}
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, "", variable)
+        assert str(caught.value).startswith(f"{tmp_path / 'broker.toml'}: listeners.0.tls.certificate: expected")
+        with pytest.raises(ConfigError) as caught:
+            load_config(None, variable)
+        assert str(caught.value).startswith("listeners.0.tls.certificate: expected")
 
     @pytest.mark.parametrize(
         ("variable", "value", "message"),

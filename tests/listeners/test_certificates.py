@@ -151,36 +151,15 @@ class TestServer:
     def test_names_that_cannot_be_understood(self, own: Pki) -> None:
         authority = own.authority()
         extension = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"nothing")
-        self.write_odd(own, ec.generate_private_key(ec.SECP256R1()), authority, extension)
+        write_odd(own, ec.generate_private_key(ec.SECP256R1()), authority, extension)
         assert "the names in the certificate cannot be understood" in refusal(own, certificates=(own.files("odd"),))
 
     def test_a_key_that_openssl_finds_too_short(self, own: Pki) -> None:
         extension = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        self.write_odd(own, rsa.generate_private_key(65_537, 1_024), own.authority(), extension)
+        write_odd(own, rsa.generate_private_key(65_537, 1_024), own.authority(), extension)
         assert refusal(own, certificates=(own.files("odd"),)) == (
             f"{own.certificate('odd')}: OpenSSL refuses it: ee key too small"
         )
-
-    def write_odd(
-        self,
-        pki: Pki,
-        key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
-        authority: Issued,
-        extension: x509.ExtensionType,
-    ) -> None:
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")]))
-            .issuer_name(authority.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
-            .add_extension(extension, critical=False)
-            .sign(authority.key, SHA256())
-        )
-        pki.write("odd", Issued(certificate, key))
 
     def test_key_and_certificate_in_one_file(self, own: Pki) -> None:
         both = own.certificate("both")
@@ -279,6 +258,24 @@ class TestClients:
         )
         assert problem.startswith(f"{own.certificate('signer')}: expected an authority that may sign the lists")
 
+    def test_an_authority_that_cannot_be_understood(self, own: Pki) -> None:
+        extension = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"nothing")
+        odd = write_odd(own, ec.generate_private_key(ec.SECP256R1()), own.authority(), extension)
+        signer = Issued(own.authority().certificate, odd.key)
+        own.write_revocation_list("signed", signer, [], datetime.now(UTC) + DAY)
+        problem = refusal(
+            own, client_certificates="required", client_ca=own.certificate("odd"), crl=own.certificate("signed")
+        )
+        assert f"{own.certificate('odd')}" in problem
+        assert "expected certificates that can be understood" in problem
+
+    def test_an_authority_with_another_kind_of_key_does_not_hide_the_one_that_has_signed(self, own: Pki) -> None:
+        extension = x509.BasicConstraints(ca=True, path_length=None)
+        write_odd(own, rsa.generate_private_key(65_537, 2_048), own.authority(), extension)
+        own.ca.write_bytes(own.certificate("odd").read_bytes() + own.ca.read_bytes())
+        lines = heard(own, client_certificates="required", crl=own.crl)
+        assert [details["authority"] for _, _, details in lines] == ["CN=odd"]
+
     def test_a_list_that_has_run_out_is_told(self, own: Pki) -> None:
         path = own.certificate("expired-crl")
         [(level, event, details)] = heard(own, client_certificates="required", crl=path)
@@ -318,6 +315,30 @@ class TestClients:
             files = TlsFiles(own.tls_settings(client_certificates="required", client_ca=trusted, crl=crl), log)
             assert shake_hands(context, files.context).server.getpeercert()
             assert log.lines == []
+
+
+def write_odd(
+    pki: Pki,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    authority: Issued,
+    extension: x509.ExtensionType,
+) -> Issued:
+    """Write and return a certificate that no honest authority would sign."""
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + DAY)
+        .add_extension(extension, critical=False)
+        .sign(authority.key, SHA256())
+    )
+    issued = Issued(certificate, key)
+    pki.write("odd", issued)
+    return issued
 
 
 def _intermediate(root: Issued, now: datetime) -> Issued:
