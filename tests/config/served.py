@@ -95,7 +95,7 @@ class Served:
         try:
             while len(self.ports) < len(listeners):
                 line = self.logs(lambda line: line["event"] == "listening")
-                self.ports[line["listener"]] = line["port"]
+                self.ports[line["listener"]] = line.get("port", 0)
         except BaseException:
             self.kill()
             raise

@@ -7,15 +7,17 @@ fill in each field that its library shows.
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
 
-__all__ = ["SESSION_EXPIRY_INTERVAL", "TIMEOUT", "Adapter", "Clock", "Endpoint", "Feature", "Message"]
+__all__ = ["SESSION_EXPIRY_INTERVAL", "TIMEOUT", "Adapter", "Clock", "Endpoint", "Feature", "Message", "Scheme"]
 
 TIMEOUT = 10.0
 """Seconds after which any wait for a client library gives up."""
@@ -53,12 +55,51 @@ Clock = Callable[[float], None]
 """Lets this many seconds pass for the broker."""
 
 
+class Scheme(Enum):
+    """What carries the packets, as URLs have it: TCP, TLS, WebSocket with and without TLS, a Unix socket."""
+
+    MQTT = "mqtt"
+    MQTTS = "mqtts"
+    WS = "ws"
+    WSS = "wss"
+    UNIX = "mqtt+unix"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the broker listens."""
+    """Where the broker listens, and how a client gets there."""
 
     host: str
+    """Also the path of a Unix socket."""
     port: int
+    """1 or more, since some libraries want to be told a port of a Unix socket too."""
+    scheme: Scheme = Scheme.MQTT
+    ca: Path | None = None
+    """What the broker's certificate was signed with, where the transport is encrypted."""
+    certificate: Path | None = None
+    """The certificate that the client shows."""
+    key: Path | None = None
+    source: str = ""
+    """The address that the client connects from, if it can choose."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the transport is, or is inside of, TLS."""
+        return self.scheme in (Scheme.MQTTS, Scheme.WSS)
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the transport is WebSocket, with or without TLS."""
+        return self.scheme in (Scheme.WS, Scheme.WSS)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What a client in Python needs where the transport is encrypted."""
+        if not self.is_encrypted:
+            return None
+        context = ssl.create_default_context(cafile=self.ca)
+        if self.certificate is not None:
+            context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +126,7 @@ class Adapter(ABC):
 
     name: ClassVar[str]
     versions: ClassVar[tuple[ProtocolVersion, ...]]
+    schemes: ClassVar[frozenset[Scheme]] = frozenset(Scheme)
     features: ClassVar[frozenset[Feature]] = frozenset(Feature)
 
     def __init__(self, endpoint: Endpoint, version: ProtocolVersion, client_id: str) -> None:

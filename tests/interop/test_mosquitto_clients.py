@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio.subprocess import PIPE
 
 from mqttbroker.protocol import Properties
 from tests.interop.adapter import TIMEOUT, Adapter, Endpoint, Message
-from tests.interop.adapters.mosquitto import MosquittoAdapter
+from tests.interop.adapters.mosquitto import MosquittoAdapter, run
 from tests.interop.matrix import clients
 from tests.support.raw import RawClient
-from tests.support.tools import require_tool
-
-
-async def run(tool: str, endpoint: Endpoint, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Run one of the programs to its end, which must be a success, and return its output."""
-    process = await asyncio.create_subprocess_exec(
-        require_tool(tool), "-h", endpoint.host, "-p", str(endpoint.port), *arguments, stdin=PIPE, stdout=PIPE
-    )
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            output, _ = await process.communicate(stdin)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0
-    return output
 
 
 @clients(of=(MosquittoAdapter,))

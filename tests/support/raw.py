@@ -11,7 +11,8 @@ Every wait has a time-out. Rules that tests may rely on:
   the message.
 * Nothing is checked on the way out except by the packet encoder; ``send_bytes`` goes around that too.
 
-Absent on purpose: automatic acknowledgement, keep alive, reconnecting.
+Absent on purpose: automatic acknowledgement, keep alive, reconnecting. What lies below MQTT, TCP or another transport,
+is ``transports.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import socket
-import ssl
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -54,6 +52,8 @@ from mqttbroker.protocol import (
     encode,
 )
 from mqttbroker.protocol.wire import read_remaining_length
+from tests.support.streams import Stream
+from tests.support.transports import TCP, Transport
 
 __all__ = ["DEFAULT_TIMEOUT", "ConnectionClosed", "RawClient"]
 
@@ -64,8 +64,6 @@ P = TypeVar("P", bound=Packet)
 A = TypeVar("A", bound=SubAck | UnsubAck | PubAck | PubRec | PubRel | PubComp)
 
 _numbers = itertools.count(1)
-_LINGER_ZERO = struct.pack("ii", 1, 0)
-_CHUNK = 1 << 16
 
 
 class ConnectionClosed(Exception):
@@ -87,7 +85,7 @@ class RawClient:
     """One network connection to a broker. Use it as an asynchronous context manager; leaving it cuts the connection.
 
     ``version`` decides how packets are written and read until :meth:`connect` says otherwise. ``timeout``
-    (seconds) bounds each wait that names none. With ``tls`` the connection is encrypted.
+    (seconds) bounds each wait that names none. ``host`` is a path where the transport is a Unix socket.
     """
 
     def __init__(
@@ -97,8 +95,7 @@ class RawClient:
         *,
         version: ProtocolVersion = ProtocolVersion.V5,
         timeout: float = DEFAULT_TIMEOUT,
-        tls: ssl.SSLContext | None = None,
-        server_hostname: str | None = None,
+        transport: Transport = TCP,
     ) -> None:
         self.host = host
         self.port = port
@@ -110,10 +107,8 @@ class RawClient:
         """The bytes of the packet handed out last, fixed header included."""
         self.watch: Callable[[Packet, bytes], None] | None = None
         """Called with every packet and its bytes as it arrives; what it raises is raised by whoever waits."""
-        self._tls = tls
-        self._server_hostname = server_hostname
-        self._socket: socket.socket | None = None
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._transport = transport
+        self._stream: Stream | None = None
         self._buffer = bytearray()
         self._inbox: deque[tuple[Packet, bytes]] = deque()
         self._packet_id = 0
@@ -130,46 +125,34 @@ class RawClient:
         await self.close()
 
     async def open(self) -> None:
-        """Open the network connection; sends nothing. Raises :class:`OSError`, :class:`TimeoutError`."""
-        loop = asyncio.get_running_loop()
+        """Open the network connection; sends no MQTT. Raises :class:`OSError`, :class:`TimeoutError`."""
         async with asyncio.timeout(self.timeout):
-            # The socket is made here and not by the streams, because `abort` needs the real one: uvloop hands
-            # out a stand-in.
-            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            family, kind, protocol, _, address = found[0]
-            self._socket = sock = socket.socket(family, kind, protocol)
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(sock, address)
-                hostname = (self._server_hostname or self.host) if self._tls else None
-                self._streams = await asyncio.open_connection(sock=sock, ssl=self._tls, server_hostname=hostname)
-            except BaseException:
-                sock.close()
-                raise
+            self._stream = await self._transport.open(self.host, self.port)
 
     async def close(self) -> None:
         """Cut the connection without a DISCONNECT and wait until it is gone. No error if it is gone already."""
-        if self._streams is not None:
-            writer = self._streams[1]
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        if self._stream is not None:
+            await self._stream.socket.close()
 
     def abort(self) -> None:
         """Lose the connection as a broken network does: it is reset, without a DISCONNECT."""
-        if self._socket is not None and self._socket.fileno() >= 0:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-        self._writer.transport.abort()
+        self.stream.socket.reset()
 
     def send_eof(self) -> None:
-        """Close the sending half only; what the broker sends can still be received."""
-        self._writer.write_eof()
+        """Close the sending half only, in all layers in order; what the broker sends can still be received."""
+        self.stream.end_all()
+
+    @property
+    def stream(self) -> Stream:
+        """What is below MQTT. Raises ``RuntimeError`` while there is nothing."""
+        if self._stream is None:
+            raise RuntimeError("the client is not open: use `async with RawClient(...) as client:`")
+        return self._stream
 
     @property
     def local_port(self) -> int:
         """The client's own port, by which a broker's log or list of connections names it."""
-        return int(self._writer.get_extra_info("sockname")[1])
+        return self.stream.socket.port
 
     # Sending
 
@@ -185,7 +168,7 @@ class RawClient:
 
         Does not wait; no error if the broker has closed the connection, which the next wait reports.
         """
-        self._writer.write(data)
+        self.stream.write(data)
 
     async def flush(self) -> None:
         """Wait until the kernel has taken nearly all that was sent.
@@ -194,7 +177,7 @@ class RawClient:
         """
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(self.timeout):
-                await self._writer.drain()
+                await self.stream.socket.drain()
 
     def next_packet_id(self) -> int:
         """Return the next packet identifier: 1, 2, ... 65535, 1, ..."""
@@ -219,15 +202,10 @@ class RawClient:
 
         All packets that came before must have been taken. Raises as :meth:`receive` does.
         """
-        if self._streams is None or self._inbox:
-            raise RuntimeError(f"not open, or packets were not taken: {self._waiting()!r}")
-        reader = self._streams[0]
+        self._check_nothing_waits()
         async with self._limit(timeout, f"{count} bytes"):
             while len(self._buffer) < count:
-                try:
-                    received = await reader.read(_CHUNK)
-                except ConnectionError:
-                    received = b""
+                received = await self._receive()
                 if not received:
                     raise ConnectionClosed(f"{count} bytes", [], bytes(self._buffer))
                 self._buffer += received
@@ -237,17 +215,13 @@ class RawClient:
 
     async def receive_some(self, timeout: float | None = None) -> bytes:
         """Return whatever bytes come next as they are; ``b""`` at the end. Raises :class:`TimeoutError`."""
-        if self._streams is None or self._inbox:
-            raise RuntimeError(f"not open, or packets were not taken: {self._waiting()!r}")
+        self._check_nothing_waits()
         if self._buffer:
             taken = bytes(self._buffer)
             self._buffer.clear()
             return taken
         async with self._limit(timeout, "more bytes"):
-            try:
-                return await self._streams[0].read(_CHUNK)
-            except ConnectionError:
-                return b""
+            return await self._receive()
 
     async def expect_closed(self, timeout: float | None = None) -> list[Packet]:
         """Wait for the end of the connection and return the packets that came before it.
@@ -393,14 +367,19 @@ class RawClient:
 
     # Inside
 
-    @property
-    def _writer(self) -> asyncio.StreamWriter:
-        if self._streams is None:
-            raise RuntimeError("the client is not open: use `async with RawClient(...) as client:`")
-        return self._streams[1]
-
     def _waiting(self) -> list[Packet]:
         return [packet for packet, _ in self._inbox]
+
+    def _check_nothing_waits(self) -> None:
+        if self._inbox:
+            raise RuntimeError(f"packets were not taken: {self._waiting()!r}")
+
+    async def _receive(self) -> bytes:
+        """Whatever bytes come next; ``b""`` at the end, however it came. ``stream`` knows how."""
+        try:
+            return await self.stream.read()
+        except ConnectionError:
+            return b""
 
     @contextlib.asynccontextmanager
     async def _limit(self, timeout: float | None, waited_for: str) -> AsyncIterator[None]:
@@ -443,14 +422,8 @@ class RawClient:
 
     async def _read_packet(self, waited_for: str) -> None:
         """Move one packet from the network to the inbox. May be cancelled at any time without losing bytes."""
-        if self._streams is None:
-            raise RuntimeError("the client is not open: use `async with RawClient(...) as client:`")
-        reader = self._streams[0]
         while (end := self._packet_end()) < 0:
-            try:
-                received = await reader.read(_CHUNK)
-            except ConnectionError:
-                received = b""
+            received = await self._receive()
             if not received:
                 raise ConnectionClosed(waited_for, self._waiting(), bytes(self._buffer))
             self._buffer += received

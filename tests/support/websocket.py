@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
+from mqttbroker.broker import Limits
 from mqttbroker.config import Config, ListenerConfig
 from mqttbroker.testing import RunningBroker
 from mqttbroker.testing.plugin import BrokerFactory
+from tests.support.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, frame, request
 
 __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
+    "MASK",
     "PING",
     "PONG",
     "TEXT",
     "Ended",
+    "Place",
     "WebSocket",
     "serve",
     "shake_hands",
@@ -26,9 +30,16 @@ __all__ = [
 ]
 
 TIMEOUT = 5.0
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-MASK = b"\x12\x34\x56\x78"
-KEY = base64.b64encode(b"0123456789abcdef").decode()
+
+
+class Place(Protocol):
+    """Where WebSockets are served: a broker, or one of its listeners."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 class Ended(Exception):
@@ -50,14 +61,7 @@ class WebSocket:
 
     def send(self, data: bytes, opcode: int = BINARY, final: bool = True) -> None:
         """Send one frame."""
-        if len(data) < 126:
-            length = bytes((0x80 | len(data),))
-        elif len(data) < 65_536:
-            length = b"\xfe" + len(data).to_bytes(2, "big")
-        else:
-            length = b"\xff" + len(data).to_bytes(8, "big")
-        masked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(data))
-        self.send_raw(bytes((final << 7 | opcode,)) + length + MASK + masked)
+        self.send_raw(frame(data, opcode, final))
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -89,21 +93,13 @@ class WebSocket:
 
 
 async def shake_hands(
-    broker: RunningBroker, path: str = "/mqtt", **headers: str
+    broker: Place, path: str = "/mqtt", **headers: str
 ) -> tuple[int, dict[str, str], asyncio.StreamReader, asyncio.StreamWriter]:
     """Send the request of a hand-shake; status and headers of the answer. ``headers`` replace or add, "" removes."""
     async with asyncio.timeout(TIMEOUT):
         reader, writer = await asyncio.open_connection(broker.host, broker.port)
-        fields = {
-            "Host": f"{broker.host}:{broker.port}",
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Key": KEY,
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Protocol": "mqtt",
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"GET {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in fields.items() if value]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        writer.write(request(f"{broker.host}:{broker.port}", path, fields))
         head = await reader.readuntil(b"\r\n\r\n")
     status, *rest = head.decode("latin-1").strip().split("\r\n")
     received = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
@@ -111,7 +107,7 @@ async def shake_hands(
 
 
 @asynccontextmanager
-async def websocket(broker: RunningBroker, offered: str = "mqtt") -> AsyncIterator[WebSocket]:
+async def websocket(broker: Place, offered: str = "mqtt") -> AsyncIterator[WebSocket]:
     """An open WebSocket to the broker; ``offered`` is the list of subprotocols."""
     status, headers, reader, writer = await shake_hands(broker, **{"Sec_WebSocket_Protocol": offered})
     try:
@@ -121,7 +117,7 @@ async def websocket(broker: RunningBroker, offered: str = "mqtt") -> AsyncIterat
         writer.transport.abort()
 
 
-def serve(factory: BrokerFactory, **settings: object) -> RunningBroker:
+def serve(factory: BrokerFactory, limits: Limits | None = None, **settings: object) -> RunningBroker:
     """A broker that listens for WebSockets only."""
     listener = ListenerConfig("websocket", "websocket", port=0, **settings)  # type: ignore[arg-type]
-    return factory(config=Config(listeners=(listener,)))
+    return factory(config=Config(listeners=(listener,), limits=limits or Limits()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
@@ -13,7 +12,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from mqttbroker.protocol import ProtocolVersion
 from tests.interop.adapter import TIMEOUT, Adapter, Feature, Message
-from tests.interop.adapters.paho import connect_properties, from_paho, publish_properties, subscribe_properties
+from tests.interop.adapters.paho import (
+    break_off,
+    connect_properties,
+    from_paho,
+    paho_transport,
+    publish_properties,
+    subscribe_properties,
+)
 
 __all__ = ["AiomqttAdapter"]
 
@@ -39,6 +45,9 @@ class AiomqttAdapter(Adapter):
             self.endpoint.host,
             self.endpoint.port,
             identifier=self.client_id,
+            transport=paho_transport(self.endpoint),
+            tls_context=self.endpoint.tls_context(),
+            bind_address=self.endpoint.source,
             protocol=aiomqtt.ProtocolVersion(self.version),
             timeout=TIMEOUT,
             will=self._will(will),
@@ -87,9 +96,7 @@ class AiomqttAdapter(Adapter):
         await client.__aexit__(None, None, None)
 
     async def kill(self) -> None:
-        connection = self.library._client.socket()
-        assert isinstance(connection, socket.socket)
-        connection.shutdown(socket.SHUT_RDWR)
+        break_off(self.library._client)
         with contextlib.suppress(aiomqtt.MqttError):
             await self.next_message()
         await self.close()

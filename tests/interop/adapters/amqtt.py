@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from amqtt.client import MQTTClient
 
 from mqttbroker.protocol import ProtocolVersion
-from tests.interop.adapter import TIMEOUT, Adapter, Feature, Message
+from tests.interop.adapter import TIMEOUT, Adapter, Endpoint, Feature, Message, Scheme
 
 __all__ = ["AmqttAdapter"]
 
@@ -19,6 +20,7 @@ class AmqttAdapter(Adapter):
 
     name = "amqtt"
     versions = (ProtocolVersion.V311,)
+    schemes = frozenset(Scheme) - {Scheme.UNIX}
     features = frozenset(
         {Feature.UNSUBSCRIBE, Feature.CONNECT_ALONE, Feature.PUBLISH_WHILE_CONNECTED, Feature.NORMAL_DISCONNECT}
     )
@@ -29,7 +31,8 @@ class AmqttAdapter(Adapter):
         self, *, persistent: bool = False, will: Message | None = None, topic_alias_maximum: int = 0
     ) -> bool | None:
         await self.close()
-        configuration: dict[str, Any] = {"auto_reconnect": False}
+        certificate = {"certfile": _text(self.endpoint.certificate), "keyfile": _text(self.endpoint.key)}
+        configuration: dict[str, Any] = {"auto_reconnect": False, "connection": certificate}
         if will is not None:
             configuration["will"] = {
                 "topic": will.topic,
@@ -39,7 +42,7 @@ class AmqttAdapter(Adapter):
             }
         client = MQTTClient(self.client_id, configuration)
         async with asyncio.timeout(TIMEOUT):
-            await client.connect(f"mqtt://{self.endpoint.host}:{self.endpoint.port}/", cleansession=not persistent)
+            await client.connect(_url(self.endpoint), cleansession=not persistent, cafile=_text(self.endpoint.ca))
         self._client = client
         return None
 
@@ -65,24 +68,41 @@ class AmqttAdapter(Adapter):
 
     async def disconnect(self) -> None:
         client, self._client = self.library, None
+        await self._disconnect(client)
+
+    async def _disconnect(self, client: Any) -> None:
+        writer = client._handler.writer
         async with asyncio.timeout(TIMEOUT):
             await client.disconnect()
+            if writer is not None and not self.endpoint.is_websocket:
+                # The library goes on while TLS is still saying good-bye.
+                await writer._writer.wait_closed()
 
     async def kill(self) -> None:
         client, self._client = self.library, None
-        client._handler.writer._writer.transport.abort()
+        writer = client._handler.writer
+        (writer._protocol if self.endpoint.is_websocket else writer._writer).transport.abort()
         async with asyncio.timeout(TIMEOUT):
             await client._disconnect_task
 
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(TIMEOUT):
-                    await client.disconnect()
+            # As gmqtt does, it may end TLS while the broker still sends.
+            with contextlib.suppress(OSError):
+                await self._disconnect(client)
 
     @property
     def library(self) -> Any:
         """The library's own client object."""
         assert self._client is not None, "not connected"
         return self._client
+
+
+def _url(endpoint: Endpoint) -> str:
+    path = "/mqtt" if endpoint.is_websocket else "/"
+    return f"{endpoint.scheme.value}://{endpoint.host}:{endpoint.port}{path}"
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

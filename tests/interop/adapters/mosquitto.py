@@ -14,10 +14,10 @@ from collections import deque
 from typing import ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
-from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Endpoint, Feature, Message
+from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Endpoint, Feature, Message, Scheme
 from tests.support.tools import require_tool
 
-__all__ = ["MosquittoAdapter"]
+__all__ = ["MosquittoAdapter", "run"]
 
 _VERSIONS = {ProtocolVersion.V31: "mqttv31", ProtocolVersion.V311: "mqttv311", ProtocolVersion.V5: "mqttv5"}
 _MARK = "MESSAGE"
@@ -30,6 +30,7 @@ class MosquittoAdapter(Adapter):
 
     name = "mosquitto"
     versions = (ProtocolVersion.V31, ProtocolVersion.V311, ProtocolVersion.V5)
+    schemes = frozenset({Scheme.MQTT, Scheme.MQTTS, Scheme.UNIX})
     features: ClassVar[frozenset[Feature]] = frozenset()
 
     def __init__(self, endpoint: Endpoint, version: ProtocolVersion, client_id: str) -> None:
@@ -126,7 +127,7 @@ class MosquittoAdapter(Adapter):
         return self._process
 
     def _common(self) -> list[str]:
-        return ["-h", self.endpoint.host, "-p", str(self.endpoint.port), "-V", _VERSIONS[self.version]]
+        return [*_connect_arguments(self.endpoint), "-V", _VERSIONS[self.version]]
 
     async def _start(self) -> int:
         """Start mosquitto_sub, wait until it has subscribed and return what was granted."""
@@ -142,6 +143,31 @@ class MosquittoAdapter(Adapter):
             if line.startswith(_MARK):
                 self._early.append(line)
         return int(line.rpartition(":")[2])
+
+
+async def run(tool: str, endpoint: Endpoint, *arguments: str, stdin: bytes = b"", succeeds: bool = True) -> bytes:
+    """Run one of the programs to its end, which must be a success, or none, and return all that it has written."""
+    process = await asyncio.create_subprocess_exec(
+        require_tool(tool), *_connect_arguments(endpoint), *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            output, _ = await process.communicate(stdin)
+    finally:
+        await _end(process)
+    assert (process.returncode == 0) is succeeds, output.decode()
+    return output
+
+
+def _connect_arguments(endpoint: Endpoint) -> list[str]:
+    """Tell one of the programs where to connect."""
+    if endpoint.scheme is Scheme.UNIX:
+        return ["--unix", endpoint.host]
+    arguments = ["-h", endpoint.host, "-p", str(endpoint.port)]
+    arguments += ["-A", endpoint.source] if endpoint.source else []
+    for option, path in (("--cafile", endpoint.ca), ("--cert", endpoint.certificate), ("--key", endpoint.key)):
+        arguments += [] if path is None else [option, str(path)]
+    return arguments
 
 
 class _Terminal:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mqttbroker.protocol import ProtocolVersion
-from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Message
+from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Endpoint, Message, Scheme
 from tests.support.tools import require_tool
 
 __all__ = ["MqttJsAdapter"]
@@ -48,6 +48,7 @@ class MqttJsAdapter(Adapter):
             "protocolVersion": int(self.version),
             "protocolId": "MQIsdp" if self.version is ProtocolVersion.V31 else "MQTT",
             "clean": not persistent,
+            **_where(self.endpoint),
             **self.more_options,
         }
         if self.is_five:
@@ -63,7 +64,7 @@ class MqttJsAdapter(Adapter):
                 "retain": will.retain,
                 "properties": _properties(will),
             }
-        answer = await self._call("connect", host=self.endpoint.host, port=self.endpoint.port, options=options)
+        answer = await self._call("connect", options=options)
         return bool(answer["sessionPresent"])
 
     async def subscribe(
@@ -145,6 +146,18 @@ class MqttJsAdapter(Adapter):
         assert "error" not in said, said["error"]
         result: dict[str, Any] = said["result"]
         return result
+
+
+def _where(endpoint: Endpoint) -> dict[str, Any]:
+    """Options that tell where to connect, and how."""
+    options: dict[str, Any] = {"protocol": endpoint.scheme.value}
+    if endpoint.scheme is Scheme.UNIX:
+        return options | {"path": endpoint.host}
+    options |= {"host": endpoint.host, "port": endpoint.port}
+    if endpoint.is_websocket:
+        options["path"] = "/mqtt"
+    files = {"ca": endpoint.ca, "cert": endpoint.certificate, "key": endpoint.key}
+    return options | {name: path.read_text() for name, path in files.items() if path is not None}
 
 
 def _properties(message: Message) -> dict[str, Any]:

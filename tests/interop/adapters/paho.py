@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from paho.mqtt.client import (
     MQTT_CLEAN_START_FIRST_ONLY,
@@ -22,9 +22,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from mqttbroker.protocol import ProtocolVersion
-from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Feature, Message
+from tests.interop.adapter import SESSION_EXPIRY_INTERVAL, TIMEOUT, Adapter, Endpoint, Feature, Message, Scheme
 
-__all__ = ["PahoAdapter", "connect_properties", "from_paho", "publish_properties", "subscribe_properties"]
+__all__ = [
+    "PahoAdapter",
+    "break_off",
+    "connect_properties",
+    "from_paho",
+    "paho_transport",
+    "publish_properties",
+    "subscribe_properties",
+]
 
 
 T = TypeVar("T")
@@ -59,7 +67,10 @@ class PahoAdapter(Adapter):
             clean_session=None if self.is_five else not persistent,
             protocol=MQTTProtocolVersion(self.version),
             reconnect_on_failure=False,
+            transport=paho_transport(self.endpoint),
         )
+        if (context := self.endpoint.tls_context()) is not None:
+            client.tls_set_context(context)
         self._set_callbacks(client)
         if will is not None:
             properties = publish_properties(will, PacketTypes.WILLMESSAGE) if self.is_five else None
@@ -69,6 +80,7 @@ class PahoAdapter(Adapter):
             client.connect,
             self.endpoint.host,
             self.endpoint.port,
+            bind_address=self.endpoint.source,
             clean_start=clean_start,
             properties=connect_properties(persistent, topic_alias_maximum) if self.is_five else None,
         )
@@ -142,9 +154,7 @@ class PahoAdapter(Adapter):
         await self.close()
 
     async def kill(self) -> None:
-        connection = self.library.socket()
-        assert isinstance(connection, socket.socket)
-        connection.shutdown(socket.SHUT_RDWR)
+        break_off(self.library)
         await self.close()
 
     async def close(self) -> None:
@@ -187,6 +197,22 @@ def _settle(future: asyncio.Future[T], value: T) -> None:
 
 def _properties(packet_type: int) -> Properties:
     return Properties(packet_type)  # type: ignore[no-untyped-call]  # Paho leaves this class without annotations.
+
+
+def break_off(client: Client) -> None:
+    """Cut the connection below all that Paho knows of it."""
+    connection = client.socket()
+    # A WebSocket is one of its own, around the socket.
+    connection = getattr(connection, "_socket", connection)
+    assert isinstance(connection, socket.socket)
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def paho_transport(endpoint: Endpoint) -> Literal["tcp", "websockets", "unix"]:
+    """What Paho and aiomqtt call the transport; they know TLS apart from it."""
+    if endpoint.is_websocket:
+        return "websockets"
+    return "unix" if endpoint.scheme is Scheme.UNIX else "tcp"
 
 
 def connect_properties(persistent: bool, topic_alias_maximum: int = 0) -> Properties:

@@ -28,13 +28,13 @@ function incoming(properties) {
 }
 
 const commands = {
-  connect({ host, port, options }) {
+  connect({ options }) {
     if (options.will !== undefined) {
       options.will.payload = unhex(options.will.payload);
       options.will.properties = outgoing(options.will.properties);
     }
     return new Promise((resolve, reject) => {
-      client = mqtt.connect({ protocol: "mqtt", host, port, reconnectPeriod: 0, ...options });
+      client = mqtt.connect({ reconnectPeriod: 0, ...options });
       client.once("connect", (packet) => resolve({ sessionPresent: packet.sessionPresent }));
       client.on("error", reject);
       client.on("message", (topic, payload, packet) =>

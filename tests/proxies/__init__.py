@@ -1,0 +1,1 @@
+"""Proxies that others wrote, between clients and the broker."""
