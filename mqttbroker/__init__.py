@@ -7,6 +7,7 @@ These names are loaded when they are first used, so that ``mqttbroker --version`
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from mqttbroker.protocol import Properties, Publish
     from mqttbroker.server import Broker
 
-__all__ = ["Broker", "Config", "Limits", "ListenerConfig", "Properties", "Publish", "SecurityConfig", "__version__"]
+__all__ = [
+    "Broker",
+    "Config",
+    "Limits",
+    "ListenerConfig",
+    "Properties",
+    "Publish",
+    "SecurityConfig",
+    "__version__",
+    "is_compiled",
+]
 
 __version__ = "0.1.0"
 
@@ -28,6 +39,12 @@ _HOMES = {
     "Publish": "mqttbroker.protocol",
     "SecurityConfig": "mqttbroker.config",
 }
+
+
+def is_compiled() -> bool:
+    """Whether the modules on the way of a message are compiled, or run as the Python that they are written in."""
+    spec = find_spec("mqttbroker.broker.packet_loop")
+    return spec is not None and not str(spec.origin).endswith(".py")
 
 
 def __getattr__(name: str) -> object:

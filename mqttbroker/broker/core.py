@@ -126,6 +126,7 @@ class BrokerCore:
             "warning",
             "connection failed",
             **connection.who(),
+            listener=connection.entrance.name,
             reason=error.reason.name.lower(),
             code=f"0x{error.reason:02x}",
             detail=error.detail,

@@ -45,15 +45,15 @@ class Gate:
         again.
         """
 
-    def enter(self, entrance: Entrance, address: str, now: float) -> bool:
+    def enter(self, entrance: Entrance, address: str, now: float, proxy: str = "") -> bool:
         """A connection was accepted from this address, "" where a proxy will tell it; false when it is one too many.
 
-        Each that is true wants one :meth:`leave`.
+        Each that is true wants one :meth:`leave`. ``proxy`` is where that proxy is, for the log.
         """
         if self.connections >= self.max_connections:
-            return self._refuse(entrance, address, "max_connections", now)
+            return self._refuse(entrance, address or proxy, "max_connections", now)
         if entrance.connections >= entrance.limits.max_connections:
-            return self._refuse(entrance, address, "max_connections of the listener", now)
+            return self._refuse(entrance, address or proxy, "max_connections of the listener", now)
         if address and not self.identify(entrance, address, now):
             return False
         self.connections += 1

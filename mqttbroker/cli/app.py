@@ -34,7 +34,8 @@ app.command(cls=PropertyCommand)(sub)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mqttbroker {mqttbroker.__version__}")
+        build = "compiled" if mqttbroker.is_compiled() else "pure Python"
+        typer.echo(f"mqttbroker {mqttbroker.__version__} ({build})")
         raise typer.Exit
 
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from mqttbroker.broker import Entrance, Peer, host_of
+from mqttbroker.listeners.encryption import Encryption
 from mqttbroker.listeners.host import Host
 from mqttbroker.listeners.proxy_protocol import ProxyHeader, ProxyHeaderError, ProxyHeaderReader
 from mqttbroker.listeners.sockets import UnixAddress, format_address, tcp_sockets, unix_peer, unix_socket
@@ -240,8 +241,6 @@ class Listener:
         if self.tls is None:
             await loop.connect_accepted_socket(protocol, connected)
             return
-        from mqttbroker.listeners.encryption import Encryption
-
         encryption = Encryption(self.tls.context, protocol, self._host.receive_buffer, loop)
         try:
             await loop.connect_accepted_socket(lambda: encryption, connected)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttbroker.broker import BrokerCore, Limits, packet_loop
+from mqttbroker.broker import Limits, packet_loop
 from mqttbroker.broker import connection as connection_module
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import (
@@ -32,7 +32,9 @@ from mqttbroker.protocol import (
     encode,
 )
 from mqttbroker.sessions import Drop
+from mqttbroker.storage import Message
 from tests.broker.support import START, V5, V311, Peer, World, one
+from tests.support.build import pure_only
 
 # A conversation with long and short packets, whose every split must have the same effect.
 CONVERSATION: list[Packet] = [
@@ -111,6 +113,7 @@ class TestFraming:
         assert listener.payloads() == [b"0", b"1"]
         assert talker.carrier.closed
 
+    @pure_only
     def test_a_large_packet_in_small_pieces_is_looked_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
         peer = world.client()
@@ -155,6 +158,12 @@ class TestFraming:
         world.opened().feed(b"\x30\xff\xff\xff\x7f")
         assert world.logged("connection failed")[0]["detail"] == "the first packet is not CONNECT"
 
+    def test_what_is_of_another_protocol_is_named(self) -> None:
+        world = World()
+        for first, words in ((0x16, "it may be TLS"), (0x47, "it may be a request of HTTP"), (0x0D, "a PROXY header")):
+            world.opened().feed(bytes((first, 3, 1, 2)))
+            assert words in str(world.logged("connection failed")[-1]["detail"])
+
     def test_the_first_byte_is_enough_to_refuse(self) -> None:
         peer = World().opened()
         peer.feed(b"G")
@@ -179,6 +188,7 @@ class TestErrors:
                 "client": "c",
                 "user": "u",
                 "address": "192.0.2.1:50001",
+                "listener": "tcp",
                 "reason": "protocol_error",
                 "code": "0x82",
                 "detail": "PINGRESP is not expected here",
@@ -186,14 +196,14 @@ class TestErrors:
         ]
         assert world.core.counters.packets_malformed == 1
 
-    def test_a_fault_of_our_own_says_nothing_to_the_client(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_fault_of_our_own_says_nothing_to_the_client(self) -> None:
+        class Broken:
+            def accept(self, message: Message, qos: int) -> None:
+                raise RuntimeError("secret")
+
         world = World()
+        world.core.subscribe_sink(Broken(), "t", 0, world.now)
         peer, other = world.client("a"), world.client("b")
-
-        def broken(*arguments: object) -> None:
-            raise RuntimeError("secret")
-
-        monkeypatch.setattr(BrokerCore, "publish", broken)
         answer = one(peer.publish("t"))
         assert answer == Disconnect(ReasonCode.UNSPECIFIED_ERROR)
         (line,) = world.logged("unexpected error")

@@ -28,6 +28,7 @@ from mqttbroker.sessions import Drop
 from mqttbroker.storage import MemoryStore, QueuedMessage, SessionRecord, Store
 from tests.broker.support import V5, V31, V311, Deny, Peer, World
 from tests.storage.deferred import DeferredStore
+from tests.support.build import pure_only
 
 TOPICS = ["a", "a/b", "c/b", "forbidden", "unread", "nobody/listens"]
 FILTERS = ["a", "a/b", "+/b", "#", "forbidden", "unread", "$share/g/a/b"]
@@ -234,6 +235,7 @@ def _general_puback(connection: Connection, packet_id: int, now: float) -> None:
     packet_loop._packet(connection, 0x40, packet_id.to_bytes(2, "big"), now)
 
 
+@pure_only
 class TestEquality:
     @given(scenarios())
     def test_of_short_and_general_path(self, scenario: Scenario) -> None:
@@ -284,6 +286,7 @@ class TestWhatTakesTheShortPath:
         talker.feed(encode(Publish(long), V5))
         assert (len(talker.connection.routes), listener.published()[0].topic) == (3, long)
 
+    @pure_only
     @pytest.mark.parametrize("version", [V311, V5], ids=["MQTT 3.1.1", "MQTT 5"])
     def test_qos_1_needs_no_packet_object(self, version: ProtocolVersion, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()

@@ -10,10 +10,12 @@ import pytest
 import mqttbroker
 from tests.cli.conftest import Command
 
+VERSION = f"mqttbroker {mqttbroker.__version__} ({'compiled' if mqttbroker.is_compiled() else 'pure Python'})\n"
+
 
 def test_version(command: Command) -> None:
     result = command("--version")
-    assert (result.exit_code, result.stdout) == (0, f"mqttbroker {mqttbroker.__version__}\n")
+    assert (result.exit_code, result.stdout) == (0, VERSION)
 
 
 COMMANDS = ("serve", "check-config", "passwd", "certs", "store", "pub", "sub")
@@ -49,4 +51,4 @@ def test_as_a_module() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "mqttbroker", "--version"], check=True, timeout=30, capture_output=True, text=True
     )
-    assert result.stdout == f"mqttbroker {mqttbroker.__version__}\n"
+    assert result.stdout == VERSION

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["check_first_byte", "connect", "decided", "note_version", "refuse"]
 
 CONNECT_FIRST_BYTE = 0x10
+OTHER_PROTOCOLS = {0x0D: "a PROXY header", 0x16: "TLS", 0x47: "a request of HTTP", 0x50: "a PROXY header"}
+"""What comes to a port by mistake, by its first byte."""
 NO_MAXIMUM = 65_535
 SPOKEN = ("MQTT", "MQIsdp")
 UNACCEPTABLE_PROTOCOL_VERSION = b"\x20\x02\x00\x01"
@@ -54,7 +56,8 @@ UNACCEPTABLE_PROTOCOL_VERSION = b"\x20\x02\x00\x01"
 def check_first_byte(first: int) -> None:
     """Raise unless the first packet is a CONNECT [MQTT-3.1.0-1]; its first byte is enough to tell."""
     if first != CONNECT_FIRST_BYTE:
-        raise ProtocolViolation("the first packet is not CONNECT")
+        hint = OTHER_PROTOCOLS.get(first)
+        raise ProtocolViolation("the first packet is not CONNECT" + (f", it may be {hint}" if hint else ""))
 
 
 def note_version(connection: Connection, body: bytes) -> None:
