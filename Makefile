@@ -25,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types layers check conformance bench crash browser-example clean
+.PHONY: help run test compiled lint types layers check conformance bench crash browser-example clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
@@ -35,6 +35,15 @@ run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, with i
 
 test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(filter 1,$(COVERAGE)),--cov --cov-report=term) $(ARGS)
+
+compiled: ## Compile a copy of the tree, in build/compiled, and run the tests there
+	@rm -rf build/compiled/mqttbroker build/compiled/tests && mkdir -p build/compiled
+	@git ls-files -z --cached --others --exclude-standard --deduplicate | \
+		tar --create --null --files-from=- --ignore-failed-read 2>/dev/null | tar --extract --directory=build/compiled
+	@rm -f build/compiled/.venv/.installed-dev
+	@MQTTBROKER_COMPILE=1 $(MAKE) --no-print-directory -C build/compiled .venv/.installed-dev PYTHON="$(PYTHON)"
+	@cd build/compiled && .venv/bin/mqttbroker --version | grep compiled
+	@$(MAKE) --no-print-directory -C build/compiled test COVERAGE=0 PYTHON="$(PYTHON)" ARGS="$(ARGS)"
 
 lint: $(VENV)/.installed-dev ## Check style, common mistakes and formatting with ruff
 	@$(BIN)/ruff check .

@@ -11,12 +11,13 @@ terminal and in scripts; programs use an MQTT client library.
 from __future__ import annotations
 
 import asyncio
-import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from mqttbroker.cli.endpoint import ClientError, Endpoint
 from mqttbroker.protocol import (
     TEXT,
     ConnAck,
@@ -42,7 +43,7 @@ from mqttbroker.protocol import (
 )
 from mqttbroker.protocol import Properties as PacketProperties
 
-__all__ = ["Client", "ClientError", "open_client", "reason_text"]
+__all__ = ["Client", "open_client", "reason_text"]
 
 T = TypeVar("T")
 
@@ -54,10 +55,6 @@ MAX_INFLIGHT: Final = 64
 """Messages that are sent at QoS 1 and 2 before the first is acknowledged; a broker may ask for fewer."""
 
 
-class ClientError(Exception):
-    """The exchange cannot go on; the text is one line for the person at the terminal."""
-
-
 def reason_text(reason: ReasonCode, properties: PacketProperties) -> str:
     """Return what a broker answered, in words: the reason code's name and number, and the broker's own words."""
     text = f"{TEXT[reason]} (0x{reason:02X})"
@@ -65,16 +62,14 @@ def reason_text(reason: ReasonCode, properties: PacketProperties) -> str:
 
 
 @asynccontextmanager
-async def open_client(host: str, port: int, connect: Connect) -> AsyncIterator[Client]:
+async def open_client(endpoint: Endpoint, connect: Connect) -> AsyncIterator[Client]:
     """Connect, and disconnect in the end. Raise :class:`ClientError` where the broker is not there or refuses."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await endpoint.open()
     except TimeoutError:
-        raise ClientError(f"cannot connect to {host}:{port}: no answer in {CONNECT_TIMEOUT:g} s") from None
-    except OSError as error:
-        raise ClientError(f"cannot connect to {host}:{port}: {_cause(error)}") from None
-    client = Client(reader, writer, connect)
+        raise ClientError(f"cannot connect to {endpoint}: no answer in {CONNECT_TIMEOUT:g} s") from None
+    client = Client(endpoint, reader, writer, connect)
     try:
         await client.start()
         yield client
@@ -88,20 +83,14 @@ async def open_client(host: str, port: int, connect: Connect) -> AsyncIterator[C
         await client.close()
 
 
-def _cause(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return "no such host"
-    # Where a name has several addresses, asyncio joins the causes and gives no number.
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "connection refused (is a broker running there?)"
-    return error.strerror or str(error)
-
-
 class Client:
     """One connection. Made by :func:`open_client`; all calls from the event loop's thread."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connect: Connect) -> None:
+    def __init__(
+        self, endpoint: Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connect: Connect
+    ) -> None:
         self.version: ProtocolVersion = connect.version
+        self._endpoint = endpoint
         self._connect = connect
         self._reader = reader
         self._writer = writer
@@ -220,7 +209,7 @@ class Client:
             await self._writer.drain()
         except OSError as error:
             # What the broker said before it closed the connection tells more than that it was closed.
-            self._fail(ClientError(f"the connection was lost: {_cause(error)}"))
+            self._lose(error)
         if self._failure is not None:
             raise self._failure
 
@@ -260,13 +249,13 @@ class Client:
                     self._handle(packet)
                 if self._packets.error is not None:
                     raise self._packets.error
-            self._fail(ClientError("the broker closed the connection"))
+            self._lose(None)
         except ClientError as error:
             self._fail(error)
         except MQTTError as error:
             self._fail(ClientError(f"the broker sent what is not MQTT: {error}"))
         except OSError as error:
-            self._fail(ClientError(f"the connection was lost: {_cause(error)}"))
+            self._lose(error)
 
     def _handle(self, packet: Packet) -> None:
         match packet:
@@ -305,6 +294,15 @@ class Client:
                 return
             self._received.add(message.packet_id)
         self._messages.put_nowait(message)
+
+    def _lose(self, error: OSError | None) -> None:
+        """The connection is closed, which the broker has not explained in MQTT; ``None``: nor has the system."""
+        text = "the broker closed the connection"
+        if error is not None:
+            text = f"the connection was lost: {self._endpoint.why(error)}"
+        if not self._connack.done() and not isinstance(error, ssl.SSLError):
+            text += self._endpoint.why_no_answer()
+        self._fail(ClientError(text))
 
     def _fail(self, error: ClientError) -> None:
         """Hand an error to everybody who waits and to those who will."""

@@ -16,27 +16,15 @@ import typer
 from mqttbroker.cli.client import Client, open_client
 from mqttbroker.cli.failure import fail
 from mqttbroker.cli.options import (
-    CleanSessionOption,
-    ClientIdOption,
+    Connection,
     ConnectionOptions,
-    ExpiryOption,
-    HostOption,
-    KeepAliveOption,
-    PasswordOption,
-    PortOption,
-    PropertyOption,
     QosOption,
-    UserOption,
-    VersionOption,
-    WillPayloadOption,
-    WillQosOption,
-    WillRetainOption,
-    WillTopicOption,
     check_name,
     run,
+    with_connection_options,
     wrong,
 )
-from mqttbroker.protocol import Connect, InvalidPacket, Publish, encode
+from mqttbroker.protocol import InvalidPacket, Publish, encode
 
 __all__ = ["pub"]
 
@@ -46,6 +34,7 @@ SENT_AHEAD: Final = 64
 """Messages that may wait for their acknowledgement while lines are read."""
 
 
+@with_connection_options
 def pub(
     topic: Annotated[str, typer.Option("--topic", "-t", help="Topic name.")],
     message: Annotated[str | None, typer.Option("--message", "-m", help="The payload.")] = None,
@@ -53,52 +42,29 @@ def pub(
     null: Annotated[bool, typer.Option("--null-message", "-n", help="Send an empty payload.")] = False,
     lines: Annotated[bool, typer.Option("--stdin-line", "-l", help="Send each line of standard input.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin-file", "-s", help="Send all of standard input as one.")] = False,
-    host: HostOption = "localhost",
-    port: PortOption = 1883,
     qos: QosOption = 0,
     retain: Annotated[bool, typer.Option("--retain", "-r", help="Let the message be retained.")] = False,
-    username: UserOption = None,
-    password: PasswordOption = None,
-    client_id: ClientIdOption = None,
-    version: VersionOption = "5",
-    keep_alive: KeepAliveOption = 60,
-    disable_clean_session: CleanSessionOption = False,
-    session_expiry: ExpiryOption = None,
-    properties: PropertyOption = None,
-    will_topic: WillTopicOption = None,
-    will_payload: WillPayloadOption = "",
-    will_qos: WillQosOption = 0,
-    will_retain: WillRetainOption = False,
+    *,
+    connection: ConnectionOptions,
 ) -> None:
     """Publish a message: one of -m, -f, -n, -l and -s says which. Help is --help, since -h is the host."""
-    options = ConnectionOptions(
-        host,
-        port,
-        username,
-        password,
-        client_id,
-        version,
-        keep_alive,
-        disable_clean_session,
-        session_expiry,
-        properties or (),
-        will_topic,
-        will_payload,
-        will_qos,
-        will_retain,
-    )
-    connect, by_packet = options.read()
+    target = connection.read()
     if sum((message is not None, file is not None, null, lines, stdin)) != 1:
         wrong("expected one of -m, -f, -n, -l and -s", "-m")
     payload = _payload(message, file, stdin)
     packet = Publish(
-        check_name(topic, "-t"), payload, qos, retain, packet_id=1 if qos else None, properties=by_packet["publish"]
+        check_name(topic, "-t"),
+        payload,
+        qos,
+        retain,
+        packet_id=1 if qos else None,
+        properties=target.properties["publish"],
     )
     try:
-        encode(packet, connect.version)
+        encode(packet, target.connect.version)
     except InvalidPacket as error:
         wrong(str(error), "-t, -m or -D")
-    run(_publish_lines(host, port, connect, packet) if lines else _publish(host, port, connect, packet))
+    run(_publish_lines(target, packet) if lines else _publish(target, packet))
 
 
 def _payload(message: str | None, file: Path | None, stdin: bool) -> bytes:
@@ -113,14 +79,14 @@ def _payload(message: str | None, file: Path | None, stdin: bool) -> bytes:
     return sys.stdin.buffer.read() if stdin else b""
 
 
-async def _publish(host: str, port: int, connect: Connect, packet: Publish) -> None:
-    async with open_client(host, port, connect) as client:
+async def _publish(target: Connection, packet: Publish) -> None:
+    async with open_client(target.endpoint, target.connect) as client:
         await client.publish(packet)
 
 
-async def _publish_lines(host: str, port: int, connect: Connect, packet: Publish) -> None:
+async def _publish_lines(target: Connection, packet: Publish) -> None:
     waiting: set[asyncio.Task[None]] = set()
-    async with open_client(host, port, connect) as client, aclosing(_lines(client)) as lines:
+    async with open_client(target.endpoint, target.connect) as client, aclosing(_lines(client)) as lines:
         try:
             async for line in lines:
                 message = Publish(packet.topic, line, packet.qos, packet.retain, properties=packet.properties)

@@ -8,31 +8,20 @@ from typing import Annotated, BinaryIO, Final
 
 import typer
 
-from mqttbroker.cli.client import Client, ClientError, open_client
+from mqttbroker.cli.client import Client, open_client
+from mqttbroker.cli.endpoint import ClientError
 from mqttbroker.cli.failure import fail, warn
 from mqttbroker.cli.options import (
-    CleanSessionOption,
-    ClientIdOption,
+    Connection,
     ConnectionOptions,
-    ExpiryOption,
-    HostOption,
-    KeepAliveOption,
-    PasswordOption,
-    PortOption,
-    PropertyOption,
     QosOption,
-    UserOption,
-    VersionOption,
-    WillPayloadOption,
-    WillQosOption,
-    WillRetainOption,
-    WillTopicOption,
     check_filter,
     run,
+    with_connection_options,
     wrong,
 )
 from mqttbroker.cli.output import DEFAULT_FORMAT, VERBOSE_FORMAT, check_format, format_message
-from mqttbroker.protocol import TEXT, Connect, InvalidPacket, Properties, Subscribe, SubscriptionRequest, encode
+from mqttbroker.protocol import TEXT, InvalidPacket, Subscribe, SubscriptionRequest, encode
 from mqttbroker.topics import filter_matches
 
 __all__ = ["sub"]
@@ -67,10 +56,9 @@ class Printer:
                     return
 
 
+@with_connection_options
 def sub(
     topic: Annotated[list[str], typer.Option("--topic", "-t", help="Topic filter; may be repeated.")],
-    host: HostOption = "localhost",
-    port: PortOption = 1883,
     qos: QosOption = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the topic before the payload.")] = False,
     count: Annotated[int, typer.Option("-C", min=0, help="Leave after so many messages; 0 for never.")] = 0,
@@ -81,71 +69,36 @@ def sub(
     ] = None,
     filter_out: Annotated[list[str] | None, typer.Option("--filter-out", "-T", help="Do not print these.")] = None,
     no_newline: Annotated[bool, typer.Option("-N", help="Print no line end after a message.")] = False,
-    username: UserOption = None,
-    password: PasswordOption = None,
-    client_id: ClientIdOption = None,
-    version: VersionOption = "5",
-    keep_alive: KeepAliveOption = 60,
-    disable_clean_session: CleanSessionOption = False,
-    session_expiry: ExpiryOption = None,
-    properties: PropertyOption = None,
-    will_topic: WillTopicOption = None,
-    will_payload: WillPayloadOption = "",
-    will_qos: WillQosOption = 0,
-    will_retain: WillRetainOption = False,
+    *,
+    connection: ConnectionOptions,
 ) -> None:
     """Subscribe, and print the messages that arrive. Help is --help, since -h is the host."""
-    options = ConnectionOptions(
-        host,
-        port,
-        username,
-        password,
-        client_id,
-        version,
-        keep_alive,
-        disable_clean_session,
-        session_expiry,
-        properties or (),
-        will_topic,
-        will_payload,
-        will_qos,
-        will_retain,
-    )
-    connect, by_packet = options.read()
+    target = connection.read()
     template = output if output is not None else VERBOSE_FORMAT if verbose else DEFAULT_FORMAT
     try:
         check_format(template)
     except ValueError as error:
         wrong(str(error), "-F")
-    subscribe = Subscribe(
-        1, tuple(SubscriptionRequest(check_filter(each, "-t"), qos) for each in topic), by_packet["subscribe"]
-    )
+    requests = tuple(SubscriptionRequest(check_filter(each, "-t"), qos) for each in topic)
+    subscribe = Subscribe(1, requests, target.properties["subscribe"])
     try:
-        encode(subscribe, connect.version)
+        encode(subscribe, target.connect.version)
     except InvalidPacket as error:
         wrong(str(error), "-t or -D")
     hidden = [check_filter(each, "-T") for each in filter_out or ()]
     printer = Printer(sys.stdout.buffer, template, not no_newline, count, hidden)
-    run(_subscribe(host, port, connect, subscribe.subscriptions, subscribe.properties, printer, timeout))
+    run(_subscribe(target, subscribe, printer, timeout))
 
 
-async def _subscribe(
-    host: str,
-    port: int,
-    connect: Connect,
-    subscriptions: tuple[SubscriptionRequest, ...],
-    properties: Properties,
-    printer: Printer,
-    timeout: float | None,
-) -> None:
-    async with open_client(host, port, connect) as client:
-        reasons = await client.subscribe(subscriptions, properties)
+async def _subscribe(target: Connection, wanted: Subscribe, printer: Printer, timeout: float | None) -> None:
+    async with open_client(target.endpoint, target.connect) as client:
+        reasons = await client.subscribe(wanted.subscriptions, wanted.properties)
         refused = [
             f"{request.topic_filter}: {TEXT[reason]} (0x{reason:02X})"
-            for request, reason in zip(subscriptions, reasons, strict=False)
+            for request, reason in zip(wanted.subscriptions, reasons, strict=False)
             if reason >= 0x80
         ]
-        if len(refused) == len(subscriptions):
+        if len(refused) == len(wanted.subscriptions):
             raise ClientError(f"the subscription was refused: {', '.join(refused)}")
         for each in refused:
             warn(f"this subscription was refused: {each}")

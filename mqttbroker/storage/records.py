@@ -51,10 +51,26 @@ class Message:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
             return NotImplemented
-        return _values(self, _MESSAGE_FIELDS) == _values(other, _MESSAGE_FIELDS)
+        return self._values() == other._values()
 
     def __hash__(self) -> int:
         return hash((self.topic, self.payload))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Message, self._values()
+
+    def _values(self) -> tuple[object, ...]:
+        """What the constructor takes."""
+        return (
+            self.topic,
+            self.topic_bytes,
+            self.payload,
+            self.qos,
+            self.retain,
+            self.properties,
+            self.expires_at,
+            self.origin,
+        )
 
     def __repr__(self) -> str:
         return f"Message({self.topic!r}, {len(self.payload)} bytes, qos={self.qos}, retain={self.retain})"
@@ -150,18 +166,25 @@ class QueuedMessage:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QueuedMessage):
             return NotImplemented
-        return _values(self, _QUEUED_FIELDS) == _values(other, _QUEUED_FIELDS)
+        return self._values() == other._values()
 
     __hash__ = None  # type: ignore[assignment]  # It changes on its way through the hand-shake.
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return QueuedMessage, self._values()
+
+    def _values(self) -> tuple[object, ...]:
+        """What the constructor takes."""
+        return (
+            self.sequence,
+            self.message,
+            self.qos,
+            self.retain,
+            self.identifiers,
+            self.packet_id,
+            self.released,
+            self.share,
+        )
+
     def __repr__(self) -> str:
         return f"QueuedMessage({self.sequence}, {self.message!r}, qos={self.qos}, packet_id={self.packet_id})"
-
-
-# Not __slots__, which a compiled class does not have.
-_MESSAGE_FIELDS = ("expires_at", "origin", "payload", "properties", "qos", "retain", "topic", "topic_bytes")
-_QUEUED_FIELDS = ("identifiers", "message", "packet_id", "qos", "released", "retain", "sequence", "share")
-
-
-def _values(record: object, fields: tuple[str, ...]) -> list[object]:
-    return [getattr(record, name) for name in fields]

@@ -12,7 +12,8 @@ from typing import NoReturn
 import pytest
 
 from mqttbroker.cli import client as client_module
-from mqttbroker.cli.client import Client, ClientError, open_client
+from mqttbroker.cli.client import Client, open_client
+from mqttbroker.cli.endpoint import ClientError, Endpoint
 from mqttbroker.protocol import (
     NO_PROPERTIES,
     ConnAck,
@@ -53,9 +54,9 @@ class TestExchange:
     @EVERY_QOS
     async def test_publish_and_receive(self, mqtt_broker: RunningBroker, version: ProtocolVersion, qos: int) -> None:
         connect = Connect("receiver", version)
-        async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, connect) as receiver:
+        async with asyncio.timeout(10), open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), connect) as receiver:
             assert await subscribe(receiver, "a/+", qos) == (ReasonCode(qos),)
-            async with open_client(mqtt_broker.host, mqtt_broker.port, Connect("sender", version)) as sender:
+            async with open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), Connect("sender", version)) as sender:
                 for number in range(5):
                     await sender.publish(Publish("a/b", b"%d" % number, qos))
             for number in range(5):
@@ -66,11 +67,17 @@ class TestExchange:
     async def test_a_message_that_is_not_acknowledged_comes_again(self, mqtt_broker: RunningBroker) -> None:
         connect = Connect("receiver", clean_start=False, properties=Properties(session_expiry_interval=60))
         for qos in (1, 2):
-            async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, connect) as receiver:
+            async with (
+                asyncio.timeout(10),
+                open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), connect) as receiver,
+            ):
                 await subscribe(receiver, "a")
                 mqtt_broker.publish("a", "first", qos)
                 assert (await receiver.next_message()).payload == b"first"
-            async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, connect) as receiver:
+            async with (
+                asyncio.timeout(10),
+                open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), connect) as receiver,
+            ):
                 again = await receiver.next_message()
                 assert (again.payload, again.dup) == (b"first", True)
                 await receiver.acknowledge(again)
@@ -82,7 +89,7 @@ class TestExchange:
 
     async def test_topic_aliases_of_the_broker_are_understood(self, mqtt_broker: RunningBroker) -> None:
         connect = Connect("receiver", properties=Properties(topic_alias_maximum=5))
-        async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, connect) as receiver:
+        async with asyncio.timeout(10), open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), connect) as receiver:
             await subscribe(receiver, "#")
             for payload in ("one", "two", "three"):
                 mqtt_broker.publish("a/long/topic/to/be/worth/an/alias", payload)
@@ -97,7 +104,7 @@ class TestExchange:
         opened = asyncio.Event()
 
         async def visit() -> None:
-            async with open_client(mqtt_broker.host, mqtt_broker.port, connect) as client:
+            async with open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), connect) as client:
                 opened.set()
                 if interrupted:
                     await client.next_message()
@@ -115,7 +122,7 @@ class TestExchange:
 
     async def test_a_refusal_names_the_reason(self, mqtt_broker_factory: BrokerFactory) -> None:
         broker = mqtt_broker_factory(max_qos=1, retain_available=False)
-        async with asyncio.timeout(10), open_client(broker.host, broker.port, Connect("sender")) as sender:
+        async with asyncio.timeout(10), open_client(Endpoint(broker.host, broker.port), Connect("sender")) as sender:
             with pytest.raises(ClientError, match=r"Retain not supported \(0x9A\)"):
                 await sender.publish(Publish("a", qos=1, retain=True))
 
@@ -123,7 +130,11 @@ class TestExchange:
 @asynccontextmanager
 async def connected(script: Callable[[Peer], Awaitable[None]], connect: Connect) -> AsyncIterator[Client]:
     """A client of a scripted broker."""
-    async with asyncio.timeout(10), scripted_broker(script) as port, open_client("127.0.0.1", port, connect) as client:
+    async with (
+        asyncio.timeout(10),
+        scripted_broker(script) as port,
+        open_client(Endpoint("127.0.0.1", port), connect) as client,
+    ):
         yield client
 
 
@@ -155,7 +166,7 @@ class TestRefusedConnections:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         with pytest.raises(ClientError) as caught:
-            async with open_client("127.0.0.1", port, Connect("client")):
+            async with open_client(Endpoint("127.0.0.1", port), Connect("client")):
                 pass
         assert (
             str(caught.value) == f"cannot connect to 127.0.0.1:{port}: connection refused (is a broker running there?)"
@@ -167,7 +178,7 @@ class TestRefusedConnections:
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
         with pytest.raises(ClientError, match=r"cannot connect to nowhere.example:1883: no such host"):
-            async with open_client("nowhere.example", 1883, Connect("client")):
+            async with open_client(Endpoint("nowhere.example", 1883), Connect("client")):
                 pass
 
     async def test_another_error_of_the_system(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +187,7 @@ class TestRefusedConnections:
 
         monkeypatch.setattr(asyncio, "open_connection", refuse)
         with pytest.raises(ClientError, match=r"cannot connect to 192.0.2.1:1883: Network is unreachable"):
-            async with open_client("192.0.2.1", 1883, Connect("client")):
+            async with open_client(Endpoint("192.0.2.1", 1883), Connect("client")):
                 pass
 
     async def test_an_address_that_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +198,7 @@ class TestRefusedConnections:
         monkeypatch.setattr(asyncio, "open_connection", wait)
         monkeypatch.setattr(client_module, "CONNECT_TIMEOUT", 0.01)
         with pytest.raises(ClientError, match=r"cannot connect to 192.0.2.1:1883: no answer in 0.01 s"):
-            async with open_client("192.0.2.1", 1883, Connect("client")):
+            async with open_client(Endpoint("192.0.2.1", 1883), Connect("client")):
                 pass
 
     async def test_no_answer_to_connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +216,7 @@ class TestRefusedConnections:
 
         async with asyncio.timeout(10), scripted_broker(speak_otherwise) as port:
             with pytest.raises(ClientError, match="the broker sent what is not MQTT: "):
-                async with open_client("127.0.0.1", port, Connect("client")):
+                async with open_client(Endpoint("127.0.0.1", port), Connect("client")):
                     pass
 
 
@@ -229,7 +240,7 @@ class TestLostConnections:
 
         async with asyncio.timeout(10), scripted_broker(garble) as port:
             with pytest.raises(ClientError, match="the broker sent what is not MQTT: "):
-                async with open_client("127.0.0.1", port, Connect("client")) as client:
+                async with open_client(Endpoint("127.0.0.1", port), Connect("client")) as client:
                     assert (await client.next_message()).topic == "a"
                     await client.next_message()
 
@@ -259,7 +270,7 @@ class TestLostConnections:
 
         async with asyncio.timeout(10), scripted_broker(leave) as port:
             with pytest.raises(ClientError, match="the broker closed the connection"):
-                async with open_client("127.0.0.1", port, Connect("client")) as client:
+                async with open_client(Endpoint("127.0.0.1", port), Connect("client")) as client:
                     await client.publish(Publish("a", qos=1))
 
     async def test_before_anything_more_is_asked(self) -> None:
@@ -361,6 +372,9 @@ class TestHandshakes:
                 await subscribe(client, "a")
 
     async def test_what_cannot_be_encoded_is_an_error_of_the_caller(self, mqtt_broker: RunningBroker) -> None:
-        async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, Connect("client")) as client:
+        async with (
+            asyncio.timeout(10),
+            open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), Connect("client")) as client,
+        ):
             with pytest.raises(ClientError, match="Will Delay Interval"):
                 await client.publish(Publish("a", properties=Properties(will_delay_interval=1)))

@@ -210,7 +210,7 @@ class TestMistakes:
 def test_a_word_that_is_no_text_goes_out_as_it_came(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Publish] = []
 
-    async def publish(_host: str, _port: int, _connect: object, packet: Publish) -> None:
+    async def publish(_target: object, packet: Publish) -> None:
         sent.append(packet)
 
     monkeypatch.setattr("mqttbroker.cli.publish._publish", publish)

@@ -131,7 +131,8 @@ class TestCheckConfig:
         result = command("check-config", file)
         assert result.exit_code == 0
         assert result.stderr == (
-            "mqttbroker: warning: no acl_file: with a password file and no rules, nobody may publish or subscribe\n"
+            "mqttbroker: warning: no acl_file: with a password file and no rules, nobody may publish or subscribe, "
+            f"password_file {tmp_path / 'users'}\n"
         )
         assert "without a user name: may not connect" in result.stdout
         assert "rules: none, so that nobody may publish or subscribe (set security.acl_file)" in result.stdout

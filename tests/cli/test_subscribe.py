@@ -12,6 +12,7 @@ import pytest
 
 from mqttbroker.broker import Action, Decision, Identity
 from mqttbroker.cli.client import open_client
+from mqttbroker.cli.endpoint import Endpoint
 from mqttbroker.cli.subscribe import TIMED_OUT, Printer
 from mqttbroker.protocol import NO_PROPERTIES, Connect, SubscriptionRequest
 from mqttbroker.testing import RunningBroker
@@ -171,7 +172,7 @@ async def test_a_terminal_is_protected(mqtt_broker: RunningBroker) -> None:
     mqtt_broker.publish("a", b"\x1b[2J", retain=True)
     terminal = Terminal()
     printer = Printer(terminal, "%p", True, 1, [])
-    async with asyncio.timeout(10), open_client(mqtt_broker.host, mqtt_broker.port, Connect("sub")) as client:
+    async with asyncio.timeout(10), open_client(Endpoint(mqtt_broker.host, mqtt_broker.port), Connect("sub")) as client:
         await client.subscribe((SubscriptionRequest("a"),), NO_PROPERTIES)
         await printer.print_messages(client)
     assert terminal.getvalue() == b"\\x1b[2J\n"

@@ -19,7 +19,7 @@ import pytest
 from mqttbroker.config import load_config
 from mqttbroker.security import AccessList
 from tests.config.page import Block, blocks, commands
-from tests.config.served import PASSWORD, TIMEOUT, Client, Served, environment, mqtt_client, run, serving
+from tests.config.served import PASSWORD, PROGRAM, TIMEOUT, Client, Served, environment, mqtt_client, run, serving
 from tests.support.tools import require_tool
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,10 @@ PAGE = ROOT / "docs" / "listeners.md"
 BLOCKS = blocks(PAGE)
 CONFIGURATIONS = [each for each in BLOCKS if each.language == "toml" and not each.file]
 RULES = [each for each in BLOCKS if each.language == "toml" and each.file]
-WITH_CLIENTS = [each for each in CONFIGURATIONS if any(line.startswith("mosquitto") for line in each.commands)]
+
+PUBLISHERS = ("mqttbroker pub ", "mosquitto_pub ")
+SUBSCRIBERS = ("mqttbroker sub ", "mosquitto_sub ")
+WITH_CLIENTS = [each for each in CONFIGURATIONS if any(line.startswith(PUBLISHERS) for line in each.commands)]
 
 # Where nobody is trusted, on the loopback interface.
 ELSEWHERE = "127.0.0.2"
@@ -47,7 +50,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("page")
     shutil.copy(ROOT / "config" / "acl.toml", directory)
     for line in [*commands(PAGE), *(line for each in CONFIGURATIONS for line in each.commands)]:
-        if line.startswith("mqttbroker"):
+        if not line.startswith((*PUBLISHERS, *SUBSCRIBERS)):
             run(directory, line)
     for block in RULES:
         (directory / block.file).write_text(block.text, encoding="utf-8")
@@ -95,19 +98,21 @@ class TestClients:
     def test_commands_work(self, directory: Path, block: Block) -> None:
         with served(directory, block) as broker:
             for line in block.commands:
-                if not line.startswith("mosquitto"):
+                subscribes = line.startswith(SUBSCRIBERS)
+                if not subscribes and not line.startswith(PUBLISHERS):
                     continue
                 program, *arguments = shlex.split(with_ports(line, directory, broker, r"(-p )(\d+)"))
+                command = PROGRAM if program == "mqttbroker" else (require_tool(program),)
                 done = subprocess.run(
-                    [require_tool(program), *(PASSWORD if each == "PASSWORD" else each for each in arguments)],
+                    [*command, *(PASSWORD if each == "PASSWORD" else each for each in arguments)],
                     cwd=directory,
                     capture_output=True,
                     text=True,
                     timeout=TIMEOUT,
                 )
                 assert done.returncode == 0, done.stderr
-                assert (done.stdout != "") == (program == "mosquitto_sub")
-                if program == "mosquitto_sub" and block.section == "Mount points":
+                assert (done.stdout != "") == subscribes
+                if subscribes and block.section == "Mount points":
                     assert done.stdout == "site-7/boiler/temperature 71\n"
 
     def test_the_python_program_works(self, directory: Path) -> None:

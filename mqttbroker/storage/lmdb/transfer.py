@@ -74,8 +74,18 @@ def _session_lines(store: LmdbStore, session: SessionRecord) -> Iterator[str]:
     while queue := store.read_queue(client, after, SLICE):
         after = queue[-1].sequence
         for queued in queue:
-            fields = {name: getattr(queued, name) for name in QueuedMessage.__slots__}
-            yield _line("queued", client_id=client, **fields | {"message": _from_message(queued.message)})
+            yield _line(
+                "queued",
+                client_id=client,
+                sequence=queued.sequence,
+                message=_from_message(queued.message),
+                qos=queued.qos,
+                retain=queued.retain,
+                identifiers=queued.identifiers,
+                packet_id=queued.packet_id,
+                released=queued.released,
+                share=queued.share,
+            )
 
 
 def import_lines(store: LmdbStore, lines: Iterable[str]) -> int:
