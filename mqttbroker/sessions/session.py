@@ -32,7 +32,8 @@ from mqttbroker.sessions.mounting import split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Outbox
 from mqttbroker.sessions.subscription import Subscription
 from mqttbroker.sessions.wire import Wire
-from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SessionRecord, WillRecord
 
 __all__ = ["Session"]
 

@@ -9,7 +9,7 @@ from math import ceil
 
 from mqttbroker.protocol import encode_publish
 from mqttbroker.protocol.wire import encode_varint
-from mqttbroker.storage.records import Message
+from mqttbroker.storage.messages import Message
 
 __all__ = ["Wire"]
 

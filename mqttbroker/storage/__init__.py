@@ -5,7 +5,8 @@ This layer knows no connections and no packets as they are on the wire.
 """
 
 from mqttbroker.storage.memory import MemoryStore
-from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable, Store, StoreError, StoreFull
 
 __all__ = [

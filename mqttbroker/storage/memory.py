@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable
 
 __all__ = ["MemoryStore"]

@@ -11,7 +11,8 @@ import pytest
 from mqttbroker.storage import Message
 from mqttbroker.storage.lmdb import LmdbStore, codec
 from mqttbroker.storage.lmdb.environment import Environment, is_full
-from mqttbroker.storage.records import QueuedMessage, SubscriptionRecord
+from mqttbroker.storage.messages import QueuedMessage
+from mqttbroker.storage.records import SubscriptionRecord
 from tests.storage.lmdb.support import Harness
 
 Work = Callable[[lmdb.Transaction], None]

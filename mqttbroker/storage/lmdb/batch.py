@@ -7,7 +7,8 @@ batch that is being committed, then in the file.
 from __future__ import annotations
 
 from mqttbroker.storage.lmdb.codec import SessionHeader
-from mqttbroker.storage.records import Message, QueuedMessage, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable
 
 __all__ = ["KEEP", "Batch", "Changes", "StoredSession", "forget_session", "merge"]

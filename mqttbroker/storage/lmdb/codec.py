@@ -10,7 +10,8 @@ import struct
 from hashlib import blake2b
 from zlib import crc32
 
-from mqttbroker.storage.records import Message, QueuedMessage, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SubscriptionRecord, WillRecord
 
 __all__ = [
     "UNREADABLE",

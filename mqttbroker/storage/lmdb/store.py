@@ -22,7 +22,8 @@ from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import KEEP, Batch, Changes, StoredSession, forget_session, merge
 from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, open_environment, rows
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
-from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable, StoreError, StoreFull
 
 __all__ = ["LmdbStore", "Post", "Report"]

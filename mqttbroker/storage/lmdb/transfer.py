@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mqttbroker.storage.lmdb.store import LmdbStore
-from mqttbroker.storage.records import Message, QueuedMessage, SessionRecord, SubscriptionRecord, WillRecord
+from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import StoreError
 
 __all__ = ["export_lines", "import_lines", "open_quietly"]

@@ -21,7 +21,7 @@ import lmdb
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import Batch, Changes
 from mqttbroker.storage.lmdb.environment import Databases, Environment, fetch, is_full, rows
-from mqttbroker.storage.records import Message, QueuedMessage
+from mqttbroker.storage.messages import Message, QueuedMessage
 
 __all__ = ["Writer", "read_counters"]
 
