@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from glob import glob
 from pathlib import Path
 
+from setuptools import Extension, build_meta
 from setuptools.build_meta import (
-    build_editable,
     build_sdist,
-    build_wheel,
     get_requires_for_build_sdist,
     prepare_metadata_for_build_editable,
     prepare_metadata_for_build_wheel,
@@ -27,13 +26,12 @@ __all__ = [
     "build_editable",
     "build_sdist",
     "build_wheel",
-    "compiled_modules",
+    "extensions",
     "get_requires_for_build_editable",
     "get_requires_for_build_sdist",
     "get_requires_for_build_wheel",
     "prepare_metadata_for_build_editable",
     "prepare_metadata_for_build_wheel",
-    "wants_compiling",
 ]
 
 Settings = Mapping[str, object] | None
@@ -45,13 +43,63 @@ FURTHER = ("mqttbroker/protocol/wire.py", "mqttbroker/storage/messages.py")
 NOT_COMPILED = {"__init__.py", "authority.py", "entrance.py", "limits.py"}
 
 
-def compiled_modules() -> list[str]:
-    """The modules on the way of a message."""
+_compiling = False
+"""Whether what is built at this moment is compiled."""
+
+
+def extensions() -> list[Extension]:
+    """The compiled modules, for setup.py.
+
+    Where the environment does not ask for them, a compiler that fails leaves pure Python.
+    """
+    if not _compiling:
+        return []
+    from mypyc.build import mypycify
+
     found = [path for package in PACKAGES for path in sorted(glob(f"mqttbroker/{package}/*.py"))]
-    return [path for path in found if Path(path).name not in NOT_COMPILED] + list(FURTHER)
+    modules = [path for path in found if Path(path).name not in NOT_COMPILED] + list(FURTHER)
+    made: list[Extension] = mypycify(modules, opt_level="3", debug_level="0")
+    for each in made:
+        each.optional = os.environ.get("MQTTBROKER_COMPILE") != "1"
+    return made
 
 
-def wants_compiling(editable: bool) -> bool:
+def build_wheel(directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+    """Build what is installed."""
+    return _build(build_meta.build_wheel, False, directory, config_settings, metadata_directory)
+
+
+def build_editable(directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+    """Build what leads to the source."""
+    return _build(build_meta.build_editable, True, directory, config_settings, metadata_directory)
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
+    """What a wheel is built with."""
+    return [COMPILER] if _wants_compiling(editable=False) else []
+
+
+def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
+    """What an editable install is built with."""
+    return [COMPILER] if _wants_compiling(editable=True) else []
+
+
+def _build(
+    build: Callable[..., str],
+    editable: bool,
+    directory: str,
+    config_settings: Settings,
+    metadata_directory: str | None,
+) -> str:
+    global _compiling
+    _compiling = _wants_compiling(editable)
+    try:
+        return build(directory, config_settings, metadata_directory)
+    finally:
+        _compiling = False
+
+
+def _wants_compiling(editable: bool) -> bool:
     """Whether modules are compiled: as the environment says, else in a wheel where it can be done."""
     wish = os.environ.get("MQTTBROKER_COMPILE", "")
     if wish:
@@ -59,13 +107,3 @@ def wants_compiling(editable: bool) -> bool:
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     header = Path(sysconfig.get_path("include"), "Python.h")
     return not editable and shutil.which(compiler) is not None and header.exists()
-
-
-def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """What a wheel is built with."""
-    return [COMPILER] if wants_compiling(editable=False) else []
-
-
-def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """What an editable install is built with."""
-    return [COMPILER] if wants_compiling(editable=True) else []

@@ -73,6 +73,9 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._inherited: bool = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[None] | None] = set()
+        """Those that must not be cancelled."""
+        self._stopping: bool = False
 
     @property
     def name(self) -> str:
@@ -134,9 +137,11 @@ class Listener:
 
     async def stop(self) -> None:
         """Accept no more connections, and drop those that have not got as far as MQTT; those that have stay."""
+        self._stopping = True
         tasks = list(self._tasks)
         for task in tasks:
-            task.cancel()
+            if task not in self._opening:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for each in self._sockets:
             each.close()
@@ -144,10 +149,11 @@ class Listener:
             self._address.path.unlink(missing_ok=True)
         self._sockets = []
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._host.loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # Accepting.
 
@@ -155,8 +161,7 @@ class Listener:
         delay = 0.0
         while True:
             try:
-                connected, address = await self._host.loop.sock_accept(listening)
-                self._arrived(connected, address)
+                await _readable(listening)
                 for _ in range(BURST):
                     connected, address = listening.accept()
                     self._arrived(connected, address)
@@ -197,19 +202,27 @@ class Listener:
             return
         arrival = Arrival(host, self.entrance, peer, "" if trusted else ip, now)
         arrival.believed = trusted and not self._proxy_protocol
-        if host.core.gate.enter(self.entrance, arrival.counted, now):
-            self._spawn(self._begin(connected, arrival))
+        if host.core.gate.enter(self.entrance, arrival.counted, now, peer.address):
+            task = self._spawn(self._begin(connected, arrival))
+            # Also where the task is cancelled before it has begun.
+            task.add_done_callback(lambda _: self._begun(connected, arrival))
         else:
+            connected.close()
+
+    def _begun(self, connected: socket.socket, arrival: Arrival) -> None:
+        if not arrival.made:
+            self._host.core.gate.leave(self.entrance, arrival.counted, self._host.clock())
             connected.close()
 
     async def _begin(self, connected: socket.socket, arrival: Arrival) -> None:
         """Whatever comes before the first byte of MQTT."""
         host = self._host
+        deadline = host.loop.time() + self.entrance.limits.connect_timeout
         try:
-            async with asyncio.timeout(self.entrance.limits.connect_timeout):
-                if self._proxy_protocol:
+            if self._proxy_protocol:
+                async with asyncio.timeout_at(deadline):
                     self._learn(arrival, await _read_proxy_header(connected))
-                await self._open_transport(connected, arrival)
+            await self._open_transport(connected, arrival, deadline)
         except _TurnedAwayError:
             pass  # The gate has said so.
         except ConnectionError as error:
@@ -227,29 +240,35 @@ class Listener:
                 address=arrival.peer.address,
                 reason=_reason(error),
             )
-        finally:
-            if not arrival.made:
-                host.core.gate.leave(self.entrance, arrival.counted, host.clock())
-                connected.close()
 
-    async def _open_transport(self, connected: socket.socket, arrival: Arrival) -> None:
-        loop = self._host.loop
-
+    async def _open_transport(self, connected: socket.socket, arrival: Arrival, deadline: float) -> None:
         def protocol() -> StreamProtocol:
             return self._protocol(arrival)
 
         if self.tls is None:
-            await loop.connect_accepted_socket(protocol, connected)
+            await self._connect(protocol, connected)
             return
-        encryption = Encryption(self.tls.context, protocol, self._host.receive_buffer, loop)
+        encryption = Encryption(self.tls.context, protocol, self._host.receive_buffer, self._host.loop)
+        await self._connect(lambda: encryption, connected)
         try:
-            await loop.connect_accepted_socket(lambda: encryption, connected)
-            await encryption.shaken
-        except BaseException:
+            if not self._stopping:
+                async with asyncio.timeout_at(deadline):
+                    await encryption.shaken
+        finally:
             encryption.shaken.cancel()
             if not arrival.made:
                 encryption.abort()
-            raise
+
+    async def _connect(self, protocol: Callable[[], asyncio.BufferedProtocol], connected: socket.socket) -> None:
+        """Hand a socket to the event loop. That waits for nobody; were it cancelled in the middle, each loop would
+        leave something else behind.
+        """
+        task = asyncio.current_task()
+        self._opening.add(task)
+        try:
+            await self._host.loop.connect_accepted_socket(protocol, connected)
+        finally:
+            self._opening.discard(task)
 
     def _learn(self, arrival: Arrival, header: ProxyHeader) -> None:
         """Take over what a trusted proxy says about its client. Raises :class:`_TurnedAwayError` when that may not

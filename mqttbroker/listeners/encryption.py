@@ -142,7 +142,7 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
     def _read(self, protocol: asyncio.BufferedProtocol) -> None:
         """Hand on what is here, as long as the protocol wants it."""
         full = True
-        while full and self._reading and not self._over:
+        while full and self._reading and not self._over and not self._below.is_closing():
             target = cast("memoryview", protocol.get_buffer(-1))
             count, ended = 0, False
             try:
@@ -217,7 +217,8 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
         self._below.close()
 
     def abort(self) -> None:
-        self._below.abort()
+        if self._below is not _NO_TRANSPORT:
+            self._below.abort()
 
     def is_closing(self) -> bool:
         return self._below.is_closing()

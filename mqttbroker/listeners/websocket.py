@@ -1,7 +1,9 @@
 """MQTT over WebSocket (chapter 6): packets in binary frames, split and merged in any way [MQTT-6.0.0-2].
 
 The protocol is that of the ``websockets`` package, of which only the part without I/O is used: a connection has no
-task of its own, and everything that one turn writes goes out in one frame.
+task of its own, and everything that one turn writes goes out in one frame. Of an open connection the package sees only
+what is out of the ordinary; messages of one frame are read and written by ``frames.py``, and while there is nothing
+else, nothing of the package is held in memory.
 
 What a stranger can make this module hold is bounded: a message may be as large as a CONNECT before it is accepted,
 then a little more than a packet; a message has few fragments; the opening hand-shake must be done by the time that
@@ -25,6 +27,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from mqttbroker.broker import host_of
+from mqttbroker.listeners.frames import binary_frame, frame_size, take_binary
 from mqttbroker.listeners.pages import Pages
 from mqttbroker.listeners.stream import Arrival, StreamProtocol
 from mqttbroker.listeners.trust import TrustedNetworks, forwarded_for
@@ -38,6 +41,9 @@ PAGE_PATIENCE = 5.0
 """Seconds in which a browser must have taken more of a page."""
 MAX_PAGE_TIME = 60.0
 """Seconds in which it must have taken it all."""
+END_OF_REQUEST = b"\r\n\r\n"
+LONGEST_HEADER = 14
+"""Bytes of the header of a frame, at most."""
 MESSAGE_MARGIN = 65_536
 """A message may be so much larger than the largest packet, so that small ones can share it with others."""
 
@@ -89,28 +95,95 @@ class WebSocketProtocol(StreamProtocol):
     def __init__(self, settings: WebSocketSettings, arrival: Arrival) -> None:
         super().__init__(arrival)
         self._settings: WebSocketSettings = settings
-        self._websocket: ServerProtocol = ServerProtocol(
+        self._limit: int = self.entrance.limits.max_connect_size
+        """Bytes of the largest message."""
+        self._websocket: ServerProtocol | None = ServerProtocol(
             subprotocols=SUBPROTOCOLS,
             select_subprotocol=None if settings.require_subprotocol else _any_subprotocol,
-            max_size=self.entrance.limits.max_connect_size,
+            max_size=self._limit,
             logger=_quiet,
         )
+        """The package's side of the connection; ``None`` while it is open and there are only messages of one frame."""
+        self._asked: bool = False
+        """Whether the whole request has come in."""
+        self._end_of_request: bytes = b""
+        """The last bytes before that, which may be the first of the empty line at its end."""
+        self._partial: bytearray | None = None
+        """The beginning of a frame, and how many bytes it takes to look at it again."""
+        self._needed: int = 0
         self._fragments: int = 0
+        """Frames of a message that is not whole."""
         self._accepted: bool = False
         self._ended: bool = False
         self._crowded: bool = False
         """Whether there are too many connections from where a proxy says that the client is."""
 
     def received(self, data: bytes) -> None:
-        """Take what frames have come in, and answer the protocol's own."""
-        websocket = self._websocket
+        """Take the request, and what has come right behind it only when that is answered; then frames."""
+        if not self._asked:
+            known = self._end_of_request + data
+            at = known.find(END_OF_REQUEST)
+            self._end_of_request = known[1 - len(END_OF_REQUEST) :]
+            if at < 0:
+                self._take(data)
+                return
+            self._asked = True
+            self._end_of_request = b""
+            size = at + len(END_OF_REQUEST) - (len(known) - len(data))
+            self._take(data[:size])
+            data = data[size:]
+        if self._partial is not None:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return
+            data, self._partial = bytes(self._partial), None
+        self._take_frames(data)
+        if self._is_open and not self._fragments:
+            self._websocket = None
+
+    @property
+    def _is_open(self) -> bool:
+        return self._websocket is None or self._websocket.state is State.OPEN
+
+    def _package(self) -> ServerProtocol:
+        """The package's side of the connection, made anew where it was not needed for a while."""
+        if self._websocket is None:
+            self._websocket = ServerProtocol(state=State.OPEN, max_size=self._limit, logger=_quiet)
+        return self._websocket
+
+    def _take_frames(self, data: bytes) -> None:
+        """Hand on what is in the usual frames, and give all others to the package, one by one."""
+        position, size = 0, len(data)
+        while position < size:
+            self._widen()
+            if not self._is_open:
+                self._take(data[position:])
+                return
+            if not self._fragments and self.connection is not None:
+                packets, end = take_binary(data, position, self._limit)
+                if end > position:
+                    self.connection.feed(packets, self.host.clock())
+                    position = end
+                    continue
+            needed = frame_size(data, position)
+            if size - position < needed <= self._limit + LONGEST_HEADER:
+                self._partial, self._needed = bytearray(data[position:]), needed
+                return
+            # One that is too large is refused by its header.
+            self._take(data[position : position + needed])
+            position += needed
+
+    def _take(self, data: bytes) -> None:
+        websocket = self._package()
         websocket.receive_data(data)
+        unreadable = websocket.handshake_exc is not None and not self._ended
         for event in websocket.events_received():
             if isinstance(event, Request):
                 self._open(event)
+                unreadable = False
             elif isinstance(event, Frame):
                 self._frame(event)
-        if websocket.handshake_exc is not None and websocket.state is State.CONNECTING and not self._ended:
+        if unreadable and not any(websocket.writes):  # Since version 17 the package answers to some of it.
             self._explain(data)
         self._transmit()
 
@@ -120,9 +193,6 @@ class WebSocketProtocol(StreamProtocol):
             self.transport.write(_UNREADABLE)
 
     def _open(self, request: Request) -> None:
-        if self._websocket.parser_exc is not None:
-            # What has come right behind the request is no frame: the package has ended the connection.
-            return
         self._learn_address(request)
         if self._settings.pages is not None and "Upgrade" not in request.headers and not self._crowded:
             self._serve(self._settings.pages, request)
@@ -130,12 +200,12 @@ class WebSocketProtocol(StreamProtocol):
         refusal = self._refusal(request)
         if refusal is not None:
             status, text = refusal
-            response = self._websocket.reject(status, text)
+            response = self._package().reject(status, text)
             if status == HTTPStatus.UPGRADE_REQUIRED:
                 response.headers["Upgrade"] = "websocket"
         else:
-            response = self._websocket.accept(request)  # [MQTT-6.0.0-4]
-        self._websocket.send_response(response)
+            response = self._package().accept(request)  # [MQTT-6.0.0-4]
+        self._package().send_response(response)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._lost(f"WebSocket refused with HTTP status {response.status_code}")
 
@@ -156,9 +226,9 @@ class WebSocketProtocol(StreamProtocol):
         if getattr(request, "method", "GET") == "GET":
             response = pages.respond(request.path)
         else:
-            response = self._websocket.reject(HTTPStatus.METHOD_NOT_ALLOWED, "Pages can only be fetched.\n")
+            response = self._package().reject(HTTPStatus.METHOD_NOT_ALLOWED, "Pages can only be fetched.\n")
             response.headers["Allow"] = "GET"
-        self._websocket.send_response(response)
+        self._package().send_response(response)
         self._take_time(MAX_PAGE_TIME, sys.maxsize)
         self._lost(f"page answered with HTTP status {response.status_code}")
 
@@ -196,7 +266,6 @@ class WebSocketProtocol(StreamProtocol):
                 self._fail(CloseCode.POLICY_VIOLATION, "too many fragments")
             elif self.connection is not None:
                 self.connection.feed(bytes(frame.data), self.host.clock())
-                self._widen()
         elif frame.opcode == Opcode.TEXT:
             self._fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")  # [MQTT-6.0.0-1]
         elif frame.opcode == Opcode.CLOSE:
@@ -207,13 +276,14 @@ class WebSocketProtocol(StreamProtocol):
         if self._accepted or self.connection is None or not self.connection.accepted:
             return
         self._accepted = True
-        size = self.entrance.limits.max_packet_size + MESSAGE_MARGIN
-        # The package has renamed the attribute in version 16.
-        name = "max_message_size" if hasattr(self._websocket, "max_message_size") else "max_size"
-        setattr(self._websocket, name, size)
+        self._limit = self.entrance.limits.max_packet_size + MESSAGE_MARGIN
+        if self._websocket is not None:
+            # The package has renamed the attribute in version 16.
+            name = "max_message_size" if hasattr(self._websocket, "max_message_size") else "max_size"
+            setattr(self._websocket, name, self._limit)
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        self._websocket.fail(code, reason)
+        self._package().fail(code, reason)
         self._lost(f"WebSocket failed: {reason}")
 
     def _lost(self, detail: str) -> None:
@@ -221,8 +291,8 @@ class WebSocketProtocol(StreamProtocol):
             self.connection.lost(self.host.clock(), detail)
 
     def _transmit(self) -> None:
-        """Write what the protocol has to say; an empty piece is the end."""
-        websocket = self._websocket
+        """Write what the package has to say; an empty piece is the end."""
+        websocket = self._package()
         error = websocket.parser_exc or websocket.handshake_exc
         if error is not None:
             # The package keeps to the cause what a proxy or a client does wrong in its request.
@@ -241,14 +311,13 @@ class WebSocketProtocol(StreamProtocol):
 
     def send(self, data: bytes) -> None:
         """Write packets, all in one frame."""
-        if self._websocket.state is State.OPEN:
-            self._websocket.send_binary(data)
-            self._transmit()
+        if self._is_open:
+            self.transport.write(binary_frame(data))
 
     def close(self) -> None:
         """Say good-bye, then close."""
-        if self._websocket.state is State.OPEN:
-            self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
+        if self._is_open:
+            self._package().send_close(CloseCode.NORMAL_CLOSURE)
             self._transmit()
         self._end()
 

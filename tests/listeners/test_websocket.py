@@ -105,6 +105,15 @@ class TestHandshake:
             assert CONNACK not in await reader.read()
         writer.close()
 
+    @pytest.mark.parametrize("line", [b"GET /mqtt HTTP/1.0", b"OPTIONS * HTTP/1.0", b"HEAD / HTTP/1.1"])
+    async def test_a_request_that_cannot_be_read_is_answered(self, server: RunningBroker, line: bytes) -> None:
+        """As of nginx and of HAProxy's health checks, unless they are told otherwise."""
+        async with RawClient(server.host, server.port) as client:
+            client.send_bytes(line + b"\r\nHost: localhost\r\n\r\n")
+            answer = await client.receive_some()
+            assert answer.startswith(b"HTTP/1.1 4")
+            assert await client.receive_some() == b""
+
     async def test_a_hand_shake_that_takes_too_long_is_closed(self, server: RunningBroker) -> None:
         async with RawClient(server.host, server.port) as client:
             client.send_bytes(b"GET /mqtt HTTP/1.1\r\n")

@@ -168,16 +168,33 @@ class TestReserved:
             await dead(server, client, 1003)
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"\x82\x7d", id="no mask"),
+        pytest.param(b"\x82\x7f\x00", id="no mask, long"),
+        pytest.param(b"\x83\xfd", id="reserved opcode"),
+        pytest.param(b"\x8f\xfe\x7f\xff", id="reserved control opcode"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="another request"),
+    ],
+)
+async def test_the_rest_of_what_cannot_be_a_frame_is_not_waited_for(server: RunningBroker, start: bytes) -> None:
+    async with websocket(server) as client:
+        await connected(client)
+        client.send_raw(start)
+        await dead(server, client, 1002)
+
+
 class TestFragments:
     async def test_control_frames_in_between(self, server: RunningBroker) -> None:
         async with websocket(server) as client:
             await connected(client)
-            for at in range(len(PINGREQ)):
-                client.send(PINGREQ[at : at + 1], CONTINUATION if at else BINARY, final=False)
-                client.send(bytes((at,)), PING)
+            for number, part in enumerate((b"", PINGREQ[:1], b"")):
+                client.send(part, CONTINUATION if number else BINARY, final=False)
+                client.send(bytes((number,)), PING)
                 client.send(b"unasked", PONG)
-                assert await client.receive() == (PONG, bytes((at,)))
-            client.send(b"", CONTINUATION)
+                assert await client.receive() == (PONG, bytes((number,)))
+            client.send(PINGREQ[1:], CONTINUATION)
             assert await client.receive_bytes(2) == PINGRESP
             await alive(client)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -11,7 +13,7 @@ import pytest
 from mqttbroker.protocol import Connect, ProtocolVersion, encode
 from mqttbroker.testing import RunningBroker
 from mqttbroker.testing.plugin import BrokerFactory
-from tests.support.frames import PING, FrameReader, frame, request
+from tests.support.frames import KEY, PING, FrameReader, frame, request
 from tests.support.raw import RawClient
 from tests.support.websocket import serve, shake_hands
 
@@ -19,7 +21,8 @@ V311 = ProtocolVersion.V311
 CONNECT = encode(Connect("c", V311), V311)
 CONNACK = b"\x20\x02\0\0"
 GOOD = request("broker.example")
-ACCEPT = b"sec-websocket-accept: bk/yjt8gfnxizfh9z2e7mohxi+8="
+_DIGEST = hashlib.sha1(KEY.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+ACCEPT = (b"Sec-WebSocket-Accept: " + base64.b64encode(_DIGEST)).lower()
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ async def refusal(server: RunningBroker, data: bytes) -> bytes:
             received += piece
         assert client.stream.ended_in_order
         assert server.call(lambda broker: len(broker.core.connections)) == 0
-    assert received.count(b"HTTP/1.1 ") <= 1
+    assert len(re.findall(rb"HTTP/1\.1 \d", received)) <= 1
     assert not received.startswith(b"HTTP/1.1 101 ")
     return received
 
@@ -152,7 +155,7 @@ class TestBadlyMade:
     )
     async def test_what_is_no_request(self, server: RunningBroker, data: bytes) -> None:
         received = await refusal(server, data)
-        assert received == b"" or received.startswith(b"HTTP/1.1 4")
+        assert received == b"" or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505 "))
         assert [line for line in server.logged if line[0] in ("warning", "error")] == []
 
     @pytest.mark.parametrize(
@@ -192,22 +195,12 @@ class TestBadlyMade:
         assert received.startswith(b"HTTP/1.1 404 ")
 
     async def test_lines_without_end(self, server: RunningBroker) -> None:
-        """A client that never comes to the end of its headers is stopped by their size, not by the clock."""
-        async with opened(server) as client:
-            client.send_bytes(GOOD[:-2])
-            sent = 0
-            while not client.stream.farewell:
-                client.send_bytes(b"X-More: " + b"x" * 1_000 + b"\r\n")
-                sent += 1
-                assert sent < 1_000
-                try:
-                    async with asyncio.timeout(0.01):
-                        await client.receive_some()
-                except TimeoutError:
-                    continue
+        """A client that never comes to the end of its headers is stopped by their number, not by the clock."""
+        received = await refusal(server, GOOD[:-2] + b"X-More: x\r\n" * 1_000)
+        assert received == b"" or received.startswith(b"HTTP/1.1 4")
 
 
-async def test_over_a_unix_socket_and_with_any_host(server: RunningBroker) -> None:
+async def test_without_a_host(server: RunningBroker) -> None:
     """No Host is as good as any: what matters is the origin."""
     status, _, _, writer = await shake_hands(server, Host="")
     writer.transport.abort()

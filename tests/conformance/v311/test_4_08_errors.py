@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mqttbroker.protocol import ConnAck, PubAck, Publish, PubRec
@@ -159,6 +161,11 @@ async def test_a_connection_too_many_is_closed(connect: Connector, open_client: 
     await second.publish("a", b"x", qos=1)
     assert (await first.expect_publish()).payload == b"x"
     await second.disconnect()
+    await second.close()
+    async with asyncio.timeout(5):
+        # It counts until the broker has let go of its socket.
+        while broker.call(lambda running: running.core.gate.connections) > 1:
+            await asyncio.sleep(0)
     await connect()
 
 
