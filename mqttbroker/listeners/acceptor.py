@@ -37,6 +37,8 @@ PEEK = 4_096
 """Bytes of a proxy's header that are looked at in one go."""
 LONGEST_BACK_OFF = 5.0
 """Seconds between two attempts to accept where the system has no room for a connection, at most."""
+POLL = 0.02
+"""Seconds between two looks at a socket, in an event loop that does not tell when there is something."""
 RETRY_BIND = 30.0
 """Seconds between two attempts to listen where something stands in the way, at most."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -306,7 +308,12 @@ async def _readable(connected: socket.socket) -> None:
         if not readable.done():
             readable.set_result(None)
 
-    loop.add_reader(connected, ready)
+    try:
+        loop.add_reader(connected, ready)
+    except NotImplementedError:
+        # The usual event loop of Windows cannot tell; whoever asks tries, and asks again.
+        await asyncio.sleep(POLL)
+        return
     try:
         await readable
     finally:
