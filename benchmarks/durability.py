@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.__main__ import MOSQUITTO, wait_until_it_listens
+from benchmarks.brokers import MOSQUITTO, free_port, wait_until_it_listens
 from benchmarks.load import PAYLOAD, V311, Client
 from mqttbroker.protocol import (
     ConnAck,
@@ -44,8 +43,7 @@ LIMITS = {"MQTTBROKER_LIMITS__MAX_QUEUED_MESSAGES": "20000000", "MQTTBROKER_LIMI
 @contextmanager
 def durable_broker(folder: Path, mode: str) -> Iterator[tuple[psutil.Process, int, float]]:
     """A broker with its files in a folder: process, port, and the seconds that it took to listen."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     if mode == "mosquitto":
         settings = folder / "mosquitto.conf"
         settings.write_text(
@@ -60,7 +58,7 @@ def durable_broker(folder: Path, mode: str) -> Iterator[tuple[psutil.Process, in
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
-        wait_until_it_listens(process, port, 300)
+        wait_until_it_listens(process, ("127.0.0.1", port), 300)
         yield psutil.Process(process.pid), port, time.monotonic() - began
     finally:
         process.terminate()

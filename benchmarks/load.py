@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from benchmarks.links import Frame, Link, plain
 from mqttbroker.protocol import (
     ConnAck,
     Connect,
@@ -25,7 +26,7 @@ from mqttbroker.protocol import (
     encode,
 )
 
-__all__ = ["SCENARIOS", "Result", "Scenario", "run"]
+__all__ = ["PAYLOAD", "SCENARIOS", "V311", "Client", "Result", "Scenario", "connect", "run"]
 
 V311 = ProtocolVersion.V311
 
@@ -72,7 +73,8 @@ PAYLOAD = b"x" * 64
 class Client(asyncio.Protocol):
     """One connection. After the hand-shake, bytes are counted, not parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame: Frame = plain) -> None:
+        self.frame = frame
         self.reader: PacketReader | None = PacketReader(V311)
         self.packets: asyncio.Queue[Packet] = asyncio.Queue()
         self.transport: asyncio.Transport | None = None
@@ -96,7 +98,7 @@ class Client(asyncio.Protocol):
         self.transport.write(data)
 
     async def ask(self, packet: Packet, answer: type[Packet]) -> None:
-        self.write(encode(packet, V311))
+        self.write(self.frame(encode(packet, V311)))
         got = await asyncio.wait_for(self.packets.get(), 10)
         assert isinstance(got, answer), got
 
@@ -104,14 +106,17 @@ class Client(asyncio.Protocol):
 class Publisher(Client):
     """Sends ``packet`` as often as its window allows; at QoS 1 the PUBACKs are read and dropped."""
 
-    def __init__(self, topic: str, scenario: Scenario) -> None:
-        super().__init__()
+    def __init__(self, topic: str, scenario: Scenario, frame: Frame = plain) -> None:
+        super().__init__(frame)
         self.scenario = scenario
-        self.packet = b"".join(
+        packets = [
             encode(Publish(topic, PAYLOAD, scenario.qos, packet_id=number if scenario.qos else None), V311)
             for number in range(1, 501)
-        )
-        self.size = len(self.packet) // 500
+        ]
+        self.size = len(packets[0])
+        """Bytes of a packet, as subscribers get it."""
+        self.packet = b"".join(frame(each) for each in packets)
+        self.framed = len(self.packet) // 500
         self.next = 0
         self.waiting = 0
 
@@ -121,7 +126,7 @@ class Publisher(Client):
         out = b""
         while count:
             part = min(count, 500 - begin)
-            out += self.packet[begin * self.size : (begin + part) * self.size]
+            out += self.packet[begin * self.framed : (begin + part) * self.framed]
             begin = (begin + part) % 500
             count -= part
         self.next = begin
@@ -131,9 +136,11 @@ class Publisher(Client):
 class Subscriber(Client):
     """Counts messages, acknowledges them at QoS 1, and lets its publishers send on."""
 
-    def __init__(self, scenario: Scenario, publishers: list[Publisher], returns: bool) -> None:
-        super().__init__()
+    def __init__(self, scenario: Scenario, publishers: list[Publisher], returns: bool, frame: Frame = plain) -> None:
+        super().__init__(frame)
         self.scenario = scenario
+        # Of an acknowledgement in its frame, only the packet identifier at the end differs from one to another.
+        self.acknowledgement = frame(b"\x40\x02\0\0")[:-2]
         self.publishers = publishers
         self.returns = returns
         self.received = 0
@@ -148,7 +155,8 @@ class Subscriber(Client):
         if self.scenario.qos:
             # The packet identifier stands behind the topic, at a fixed place in each packet.
             at = size - len(PAYLOAD) - 2
-            self.write(b"".join(b"\x40\x02" + data[n + at : n + at + 2] for n in range(0, used, size)))
+            begin = self.acknowledgement
+            self.write(b"".join(begin + data[n + at : n + at + 2] for n in range(0, used, size)))
         if whole and self.returns:
             each, more = divmod(whole, len(self.publishers))
             for number, publisher in enumerate(self.publishers):
@@ -158,21 +166,25 @@ class Subscriber(Client):
             self.turn = (self.turn + more) % len(self.publishers)
 
 
-async def run(scenario: Scenario, port: int, seconds: float, cpu: Callable[[], float]) -> Result:
+async def connect(client: Client, link: Link, client_id: str) -> None:
+    """Connect a client, without keep alive."""
+    await link.open(client)
+    await client.ask(Connect(client_id, V311, clean_start=True, keep_alive=0), ConnAck)
+
+
+async def run(scenario: Scenario, link: Link, seconds: float, cpu: Callable[[], float]) -> Result:
     """Run the load for so many seconds, after a warm-up of a fifth of them. ``cpu`` tells the broker's CPU seconds."""
-    loop = asyncio.get_running_loop()
     topics = [f"bench/{number:03}" for number in range(scenario.publishers)]
-    publishers = [Publisher(topic, scenario) for topic in topics]
+    publishers = [Publisher(topic, scenario, link.frame) for topic in topics]
     subscribers = []
     for number in range(scenario.subscribers):
         mine = publishers if scenario.fan else [publishers[number]]
         # Of a fan-out, the last subscriber lets the publisher go on.
         returns = not scenario.fan or number == scenario.subscribers - 1
-        subscribers.append(Subscriber(scenario, mine, returns))
+        subscribers.append(Subscriber(scenario, mine, returns, link.frame))
     clients: list[Client] = [*subscribers, *publishers]
     for number, client in enumerate(clients):
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
-        await client.ask(Connect(f"bench-{number}", V311, clean_start=True, keep_alive=0), ConnAck)
+        await connect(client, link, f"bench-{number}")
     for number, subscriber in enumerate(subscribers):
         wanted = topics if scenario.fan else [topics[number]]
         requests = tuple(SubscriptionRequest(topic, scenario.qos) for topic in wanted)

@@ -213,6 +213,8 @@ class _Loading:
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
         if settings.ciphers is not None:
             _set_ciphers(context, settings.ciphers)
+        # A client that has one connection at a time resumes it with one ticket, and gets the next one then.
+        context.num_tickets = 1
         if settings.alpn:
             context.set_alpn_protocols(list(settings.alpn))
         try:

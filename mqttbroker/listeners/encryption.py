@@ -9,8 +9,8 @@ as one over TCP does, in every event loop:
 3. A client whose hand-shake fails is told why, by TLS's own alert.
 4. Reading stops where the protocol asks for it, and with it everything that a client could make TLS answer to.
 
-TLS itself is OpenSSL's, in memory. Both of its buffers stay as small as the pieces that go through them (`PIECE`,
-`RECEIVE_SIZE`), whatever the size of messages: OpenSSL does not give back what it has once used.
+TLS itself is OpenSSL's, in memory. Both of its buffers stay as small as the pieces that go through them (`PIECE`),
+whatever the size of messages: OpenSSL does not give back what it has once used.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["RECEIVE_SIZE", "Encryption"]
 
 RECEIVE_SIZE = 65_536
 """Bytes that are read at once."""
-PIECE = 65_536
-"""Bytes that are encrypted at once."""
+PIECE = 16_384
+"""Bytes that are encrypted or decrypted at once: as many as a record of TLS holds, so that more would save little."""
 
 
 class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
@@ -48,6 +48,7 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
         "_over",
         "_protocol",
         "_reading",
+        "_rest",
         "_tls",
         "_writing",
         "shaken",
@@ -73,6 +74,8 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
         self._tls: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._below: asyncio.Transport = _NO_TRANSPORT
         self._protocol: asyncio.BufferedProtocol | None = None
+        self._rest: memoryview = _NOTHING
+        """What has come in and is not in ``_incoming`` yet."""
         self._reading: bool = True
         self._writing: bool = False
         self._full: bool = False
@@ -91,7 +94,12 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._over:
             return
-        self._incoming.write(self._buffer[:nbytes])
+        if nbytes <= PIECE and not self._rest:
+            self._incoming.write(self._buffer[:nbytes])
+        else:
+            # A copy, since what is decrypted may come to stand in the same buffer.
+            self._rest = memoryview(bytes(self._rest) + bytes(self._buffer[:nbytes]))
+            self._take_piece()
         if self._protocol is not None:
             self._read(self._protocol)
         else:
@@ -124,11 +132,22 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
 
     # TLS.
 
+    def _take_piece(self) -> bool:
+        """Let TLS have some more of what has come in, if there is more."""
+        rest = self._rest
+        if rest:
+            self._incoming.write(rest[:PIECE])
+            # An empty part of it would keep all of it in memory.
+            self._rest = rest[PIECE:] if len(rest) > PIECE else _NOTHING
+        return bool(rest)
+
     def _shake_hands(self) -> None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             self._transmit()
+            if self._take_piece():
+                self._shake_hands()
         except ssl.SSLError as error:
             self._fail(error)
         else:
@@ -146,12 +165,15 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
             target = cast("memoryview", protocol.get_buffer(-1))
             count, ended = 0, False
             try:
-                while count < len(target) and not ended and (self._incoming.pending or self._tls.pending()):
-                    got = cast("int", self._tls.read(len(target) - count, target[count:]))
+                while count < len(target) and not ended:
+                    if not self._incoming.pending and not self._tls.pending() and not self._take_piece():
+                        break
+                    try:
+                        got = cast("int", self._tls.read(len(target) - count, target[count:]))
+                    except ssl.SSLWantReadError:
+                        continue
                     count += got
                     ended = not got
-            except ssl.SSLWantReadError:
-                pass
             except ssl.SSLError as error:
                 self._fail(error)
             self._transmit()
@@ -248,4 +270,5 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
             self._read(self._protocol)
 
 
+_NOTHING = memoryview(b"")
 _NO_TRANSPORT = asyncio.Transport()

@@ -17,7 +17,10 @@ from mqttbroker.sessions import Carrier
 
 __all__ = ["RECEIVE_BUFFER_SIZE", "Clock", "Host"]
 
-RECEIVE_BUFFER_SIZE = 262_144
+RECEIVE_BUFFER_SIZE = 131_072
+"""Bytes that are read at once, at most. Of larger pieces the C library's memory goes back to the system and comes anew
+with each of them, which costs several times what it takes to pass them on.
+"""
 FLUSH_NOW = 65_536
 """Bytes of one read past which the outboxes are emptied at once: they should not grow for a whole turn."""
 TICK = 1.0

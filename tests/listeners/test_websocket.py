@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from websockets.asyncio.client import connect as open_websocket
 
+from mqttbroker.broker import Accepted, Credentials, VerdictCallback
 from mqttbroker.config import Config, ListenerConfig
 from mqttbroker.listeners.websocket import MAX_FRAGMENTS, origin_allowed
 from mqttbroker.protocol import Connect, ProtocolVersion, Publish, Subscribe, SubscriptionRequest, encode
@@ -31,6 +32,13 @@ V311 = ProtocolVersion.V311
 CONNECT = encode(Connect("c", V311), V311)
 CONNACK = b"\x20\x02\0\0"
 PINGREQ, PINGRESP = b"\xc0\0", b"\xd0\0"
+
+
+class Deliberate:
+    """An authenticator that lets everybody in, but not at once."""
+
+    def authenticate(self, credentials: Credentials, done: VerdictCallback) -> None:
+        asyncio.get_running_loop().call_soon(done, Accepted())
 
 
 @pytest.fixture
@@ -266,6 +274,17 @@ class TestMessages:
             message = encode(Publish("a", b"x"), V311)
             client.send(message * 50)
             assert await client.receive() == (BINARY, message * 50)
+
+    async def test_after_a_verdict_that_took_its_time_a_message_may_be_large(
+        self, mqtt_broker_factory: BrokerFactory
+    ) -> None:
+        config = Config(listeners=(ListenerConfig("websocket", "websocket", port=0),))
+        server = mqtt_broker_factory(config=config, authenticator=Deliberate(), max_connect_size=1_000)
+        async with websocket(server) as client:
+            await connected(client)
+            client.send(encode(Publish("a", bytes(2_000)), V311))
+            client.send(PINGREQ)
+            assert await client.receive_bytes(2) == PINGRESP
 
     async def test_a_stopping_broker_closes_the_websocket(self, server: RunningBroker) -> None:
         async with websocket(server) as client:

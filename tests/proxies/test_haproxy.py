@@ -258,7 +258,8 @@ class TestHealthChecks:
         broker = site.serve(behind(type=kind, socket=tmp_path / "mqtt.sock" if kind == "unix" else None))
         async with haproxy(tmp_path, to(broker, f"{options} inter 10ms")):
             await until(lambda: broker.broker.core.counters.connections_accepted >= 10)
-            assert [counted(broker, each) for each in (ANN, BEN, PROXY)] == [0, 0, 0]
+            # In version 1 a check is a client at the proxy's own address, for as long as it takes.
+            assert [counted(broker, each) for each in (ANN, BEN)] == [0, 0]
         await nobody_is_counted(broker)
         assert not noise(broker)
         assert not lines(broker, "connected")
