@@ -34,8 +34,8 @@ WARM_UP = 1_000
 """Connections that are not counted: they use up what is free in the heap after the start."""
 LARGE = 100_000
 """Bytes of a large message."""
-AT_ONCE = 32
-"""Connections that are being made at a time."""
+AT_ONCE = 100
+"""Connections that are being made at a time. Some brokers take their time for each of them."""
 
 Figures = tuple[float, ...]
 """What one round of one broker came to."""
