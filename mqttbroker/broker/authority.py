@@ -29,11 +29,14 @@ __all__ = [
     "Peer",
     "Proceed",
     "Refused",
+    "UsernameSource",
     "Verdict",
     "VerdictCallback",
 ]
 
 Action = Literal["publish", "subscribe", "receive"]
+UsernameSource = Literal["common_name", "alternative_name", "unix_user"]
+"""What of a :class:`Peer` may be its user name."""
 
 
 @dataclass(frozen=True, slots=True)

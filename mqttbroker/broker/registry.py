@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mqttbroker.broker.limits import UNLIMITED_EXPIRY
 from mqttbroker.broker.timing import Due
 from mqttbroker.protocol import MQTTError, ReasonCode
-from mqttbroker.sessions import Session, SessionLimits, mounted_client_id
+from mqttbroker.sessions import Session, SessionLimits
 from mqttbroker.storage import WillRecord
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class Registry:
 
     # A client connects.
 
-    def check_owner(self, connection: Connection) -> None:
+    def check_owner(self, connection: Connection, client_id: str) -> None:
         """Raise unless the client identifier is free or the user's own (section 5.4.2)."""
         identity = connection.identity
-        session = self.sessions.get(mounted_client_id(connection.entrance.mount_point, identity.client_id))
+        session = self.sessions.get(client_id)
         if session is not None and session.username != identity.username:
             self._core.log(
                 "warning",

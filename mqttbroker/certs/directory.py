@@ -18,12 +18,9 @@ and could read it, before it was replaced still does afterwards.
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
-import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -51,6 +48,7 @@ from mqttbroker.certs.pem import (
     parse_revocation_lists,
     read_file,
 )
+from mqttbroker.files import replace_file
 
 __all__ = ["AUTHORITY_DAYS", "DEFAULT_DAYS", "CertificateDirectory"]
 
@@ -231,30 +229,10 @@ class CertificateDirectory:
         self._write(certificate, issued.certificate_pem() + authority.certificate_pem(), 0o644)
 
     def _write(self, path: Path, content: bytes, mode: int) -> None:
-        """Write beside the file, then put it in its place."""
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            try:
-                handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-                with open(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                _keep_access(path, beside)
-                os.replace(beside, path)
-            finally:
-                beside.unlink(missing_ok=True)
+            replace_file(path, content, mode, keep_mode=True)
         except OSError as error:
             raise CertificateError(path, f"cannot be written: {error.strerror}") from error
-
-
-def _keep_access(before: Path, now: Path) -> None:
-    """Let the account that runs the broker read its files on after root has renewed them."""
-    if hasattr(os, "chown"):
-        with suppress(FileNotFoundError, PermissionError):
-            status = before.stat()
-            os.chown(now, status.st_uid, status.st_gid)
-            now.chmod(stat.S_IMODE(status.st_mode))
 
 
 def _host_name() -> tuple[str, ...]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mqttbroker.broker.authority import UsernameSource
 from mqttbroker.broker.entrance import ListenerLimits, check_mount_point
 from mqttbroker.config.security import SecurityConfig
 
-__all__ = ["CertificateConfig", "ListenerConfig", "TlsConfig", "UsernameSource", "is_loopback"]
-
-UsernameSource = Literal["common_name", "alternative_name", "unix_user"]
+__all__ = ["CertificateConfig", "ListenerConfig", "TlsConfig", "is_loopback"]
 
 
 def is_loopback(host: str) -> bool:

@@ -37,6 +37,8 @@ class TrustedNetworks:
 
         What is no address is in none of them.
         """
+        if not self._networks:
+            return False  # Asked for every connection, and most brokers have no proxy in front.
         endpoint = _parse(address)
         return endpoint is not None and self._contains(endpoint[0])
 

@@ -10,7 +10,7 @@ from mqttbroker.security.covers import covers
 from mqttbroker.security.errors import SecurityError, TlsError
 from mqttbroker.security.offload import ThreadOffload
 from mqttbroker.security.passwords import PasswordFile
-from mqttbroker.security.peer import PeerAuthenticator, UsernameSource
+from mqttbroker.security.peer import PeerAuthenticator
 from mqttbroker.security.rules import Rule, load_rules, parse_rules
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "SecurityError",
     "ThreadOffload",
     "TlsError",
-    "UsernameSource",
     "covers",
     "load_rules",
     "parse_rules",

@@ -22,16 +22,15 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
+from mqttbroker.files import replace_file
 from mqttbroker.security.errors import SecurityError
 
 __all__ = ["RESERVED_NAMES", "PasswordFile"]
@@ -139,7 +138,9 @@ class PasswordFile:
         if self.path is None:
             raise ValueError("a password file without a path cannot be saved")
         try:
-            _replace(self.path, "".join(f"{line}\n" for line in self._layout()))
+            # Where a link leads, so that it stays one.
+            target = Path(os.path.realpath(self.path))
+            replace_file(target, "".join(f"{line}\n" for line in self._layout()).encode(), 0o600)
         except OSError as error:
             raise SecurityError(self.path, "", f"cannot be written: {error.strerror}") from error
 
@@ -197,31 +198,6 @@ def _read(path: Path) -> list[str]:
     # Only line feeds end a line: str.splitlines() also splits at characters that a user name may hold.
     lines = text.replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then put it in its place; at no moment is the file half written or open to others."""
-    target = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # Mode 0600 from the start.
-    beside = Path(name)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        _keep_owner(target, beside)
-        os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _keep_owner(target: Path, beside: Path) -> None:
-    """Let the account that runs the broker read its file on after root has changed it."""
-    if hasattr(os, "chown"):
-        with suppress(FileNotFoundError, PermissionError):
-            status = target.stat()
-            os.chown(beside, status.st_uid, status.st_gid)
 
 
 def _is_comment(line: str) -> bool:

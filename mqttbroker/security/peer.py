@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from mqttbroker.broker.authority import Accepted, Authenticator, Credentials, Peer, Refused, VerdictCallback
+from mqttbroker.broker.authority import (
+    Accepted,
+    Authenticator,
+    Credentials,
+    Peer,
+    Refused,
+    UsernameSource,
+    VerdictCallback,
+)
 from mqttbroker.protocol import ReasonCode
 
-__all__ = ["PeerAuthenticator", "UsernameSource"]
-
-UsernameSource = Literal["common_name", "alternative_name", "unix_user"]
+__all__ = ["PeerAuthenticator"]
 
 
 class PeerAuthenticator:

@@ -253,7 +253,7 @@ class TestWhatIsNotOverwritten:
         def full(_: int) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("mqttbroker.certs.directory.os.fsync", full)
+        monkeypatch.setattr("mqttbroker.files.os.fsync", full)
         with pytest.raises(CertificateError, match="No space left on device"):
             made.init()
         assert contents(made) == before

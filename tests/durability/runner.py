@@ -18,7 +18,7 @@ import lmdb
 
 from mqttbroker.broker.core import BrokerCore
 from mqttbroker.broker.registry import Registry
-from mqttbroker.storage.lmdb import environment, migrations, store, writer
+from mqttbroker.storage.lmdb import environment, migrations, opening, store, writer
 
 __all__ = ["POINTS", "main"]
 
@@ -34,9 +34,9 @@ POINTS: dict[str, tuple[object, str, bool]] = {
     "mid-expiry": (store.LmdbStore, "delete_session", True),
     "mid-burial": (writer, "_delete_slice", False),
     "mid-takeover": (Registry, "take_over", True),
-    "creation-begun": (environment, "_open_databases", True),
-    "creation-done": (environment, "sync", False),
-    "recovery-opened": (environment, "open_environment", True),
+    "creation-begun": (opening, "_open_databases", True),
+    "creation-done": (opening, "sync", False),
+    "recovery-opened": (opening, "open_environment", True),
     "recovery-numbers": (store.LmdbStore, "_load_numbers", True),
     "recovery-sessions": (Registry, "_resume_clocks", True),
     "recovery-loaded": (Registry, "load", True),
@@ -73,7 +73,7 @@ def arm(name: str, count: int) -> None:
 
     setattr(owner, attribute, dying)
     # Those that have imported the function by name.
-    for module in (environment, migrations, store, writer):
+    for module in (environment, migrations, opening, store, writer):
         if getattr(module, attribute, None) is original:
             setattr(module, attribute, dying)
 
@@ -90,7 +90,7 @@ def pretend_newer() -> None:
 
         return migrate
 
-    environment.SCHEMA = SCHEMA + 2
+    vars(opening)["SCHEMA"] = SCHEMA + 2
     migrations.STEPS.update({SCHEMA: step(1), SCHEMA + 1: step(2)})
 
 
@@ -116,7 +116,7 @@ def main() -> None:
         pretend_newer()
     size = os.environ.get("TEST_FIRST_MAP_SIZE")
     if size:
-        environment.FIRST_MAP_SIZE = int(size)
+        opening.FIRST_MAP_SIZE = int(size)
     if name != "none":
         arm(name, int(count or 1))
     sys.argv = ["mqttbroker", *sys.argv[2:]]

@@ -23,6 +23,7 @@ __all__ = [
     "Site",
     "accepted",
     "address_of",
+    "both_were_refused_a_third",
     "client",
     "counted",
     "is_cut",
@@ -122,6 +123,16 @@ async def address_of(broker: RunningBroker, client_id: str) -> str:
 def counted(broker: RunningBroker, address: str) -> int:
     """Connections that count as those of an address."""
     return broker.call(lambda running: running.core.gate.connections_of(address))
+
+
+async def both_were_refused_a_third(broker: RunningBroker) -> None:
+    """Wait until a connection of each client was refused, and see that two of each count, and none of the proxy."""
+    refused = await wait_for_lines(broker, "connection refused", 2)
+    assert [(line["address"], line["limit"]) for line in refused] == [
+        (ANN, "max_connections_per_address"),
+        (BEN, "max_connections_per_address"),
+    ]
+    assert [counted(broker, each) for each in (ANN, BEN, PROXY)] == [2, 2, 0]
 
 
 async def nobody_is_counted(broker: RunningBroker) -> None:

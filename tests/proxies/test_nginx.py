@@ -20,6 +20,7 @@ from tests.proxies.site import (
     Site,
     accepted,
     address_of,
+    both_were_refused_a_third,
     client,
     counted,
     nobody_is_counted,
@@ -211,12 +212,7 @@ class TestLimits:
                     each = await stack.enter_async_context(client(proxy, source, WEBSOCKET))
                     await accepted(each, f"{source}-{number}")
                 assert await status(client(proxy, source, WEBSOCKET)) == 429
-            logged = await wait_for_lines(broker, "connection refused", 2)
-            assert [(line["address"], line["limit"]) for line in logged] == [
-                (ANN, "max_connections_per_address"),
-                (BEN, "max_connections_per_address"),
-            ]
-            assert [counted(broker, each) for each in (ANN, BEN, PROXY)] == [2, 2, 0]
+            await both_were_refused_a_third(broker)
         await nobody_is_counted(broker)
 
     async def test_rate(self, site: Site, tmp_path: Path) -> None:

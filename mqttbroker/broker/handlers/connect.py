@@ -133,16 +133,10 @@ def decided(connection: Connection, verdict: Verdict) -> None:
 
 def _go_on(connection: Connection, verdict: Verdict, now: float) -> None:
     if isinstance(verdict, Refused):
-        connection.core.counters.connections_refused += 1
         core = connection.core
-        core.quiet_log(
-            now,
-            connection.origin,
-            "warning",
-            "authentication refused",
-            **connection.who(),
-            reason=verdict.detail,
-        )
+        core.counters.connections_refused += 1
+        about = connection.origin
+        core.quiet_log(now, about, "warning", "authentication refused", **connection.who(), reason=verdict.detail)
         connection.explained = True
         reason = verdict.reason
         if connection.state == State.CONNECTED and reason not in LEGAL[PacketType.DISCONNECT]:
@@ -176,8 +170,8 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     entrance = connection.entrance
     client_id = packet.client_id or core.new_client_id(entrance.mount_point)  # [MQTT-3.1.3-6] [MQTT-3.1.3-7]
     connection.identity = Identity(client_id, verdict.username, connection.peer.address, entrance.name)
-    core.registry.check_owner(connection)
     known_as = mounted_client_id(entrance.mount_point, client_id)
+    core.registry.check_owner(connection, known_as)
     will = None if packet.will is None else _will_record(packet.will, entrance.mount_point, known_as)
     if will is not None:
         _authorize_will(connection, will.message.topic)
@@ -257,7 +251,8 @@ def _check_will(connection: Connection, will: Will) -> None:
     limits = connection.limits
     try:
         check_topic_name(will.topic, limits.max_topic_levels, limits.max_topic_length)
-        check_topic_name(connection.entrance.mount_point + will.topic)
+        if connection.entrance.mount_point:
+            check_topic_name(connection.entrance.mount_point + will.topic)
     except InvalidTopicName as error:
         raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, f"will topic: {error}") from error
     if will.qos > limits.max_qos:

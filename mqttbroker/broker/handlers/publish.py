@@ -97,43 +97,33 @@ def pubrel(connection: Connection, packet: PubRel, now: float) -> None:
 
 
 def find_route(connection: Connection, topic: str) -> Route | None:
-    """The route of a valid topic name, or ``None`` where the client may not publish to it; remembers it."""
+    """The route of a valid topic name, or ``None`` where the client may not publish to it.
+
+    It is remembered, except below a mount point: short paths send on the bytes that came in, and these have another
+    topic then.
+    """
     core = connection.core
-    if connection.entrance.mount_point:
-        return _mounted_route(connection, topic)
     known = connection.routes.get(topic.encode())
     if known is not None and known.version == core.router.routes.version:
         return known
-    decision = core.may_publish(connection.identity, topic)
+    mount_point = connection.entrance.mount_point
+    if mount_point:
+        topic = mount_point + topic
+        try:
+            check_topic_name(topic)
+        except InvalidTopicName as error:
+            raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, str(error)) from error
+    decision = core.may_publish(connection.identity, topic, mount_point)
     if not decision.allowed:
         core.counters.publish_denied += 1
         connection.refused("publish", topic, decision.rule)
         return None
     route = core.router.route(topic)
-    if len(connection.routes) >= REMEMBERED_ROUTES or connection.routes is core.no_routes:
-        connection.routes = {}
-    connection.routes[route.topic_bytes] = route
+    if not mount_point:
+        if len(connection.routes) >= REMEMBERED_ROUTES or connection.routes is core.no_routes:
+            connection.routes = {}
+        connection.routes[route.topic_bytes] = route
     return route
-
-
-def _mounted_route(connection: Connection, topic: str) -> Route | None:
-    """The route of a topic below the connection's mount point.
-
-    It is not remembered: short paths send on the bytes that came in, and these have another topic.
-    """
-    core = connection.core
-    mount_point = connection.entrance.mount_point
-    mounted = mount_point + topic
-    try:
-        check_topic_name(mounted)
-    except InvalidTopicName as error:
-        raise MQTTError(ReasonCode.TOPIC_NAME_INVALID, str(error)) from error
-    decision = core.may_publish(connection.identity, mounted, mount_point)
-    if not decision.allowed:
-        core.counters.publish_denied += 1
-        connection.refused("publish", mounted, decision.rule)
-        return None
-    return core.router.route(mounted)
 
 
 def _topic(connection: Connection, packet: Publish) -> str:

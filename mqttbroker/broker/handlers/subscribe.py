@@ -122,7 +122,8 @@ def _check(connection: Connection, request: SubscriptionRequest, identifier: int
     try:
         check_topic_filter(request.topic_filter, limits.max_topic_levels, limits.max_topic_length)
         whole = mounted_filter(connection.entrance.mount_point, request.topic_filter)
-        check_topic_filter(whole)
+        if connection.entrance.mount_point:
+            check_topic_filter(whole)
     except InvalidTopicFilter as error:
         return ReasonCode.TOPIC_FILTER_INVALID, str(error)
     share, topic_filter = split_share(whole)

@@ -16,18 +16,9 @@ from pathlib import Path
 import lmdb
 
 from mqttbroker.storage.lmdb import codec
-from mqttbroker.storage.lmdb.environment import (
-    DATABASES,
-    SCHEMA,
-    SCHEMA_KEY,
-    Databases,
-    fetch,
-    lock_directory,
-    open_environment,
-    rows,
-    sync,
-)
+from mqttbroker.storage.lmdb.environment import DATABASES, SCHEMA, SCHEMA_KEY, Databases, fetch, rows
 from mqttbroker.storage.lmdb.migrations import SESSION_READERS
+from mqttbroker.storage.lmdb.opening import lock_directory, open_environment, sync
 from mqttbroker.storage.lmdb.writer import read_counters
 from mqttbroker.storage.store import StoreError
 

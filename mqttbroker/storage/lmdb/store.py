@@ -20,7 +20,8 @@ import lmdb
 
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import KEEP, Batch, Changes, StoredSession, forget_session, merge
-from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, open_environment, rows
+from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, rows
+from mqttbroker.storage.lmdb.opening import open_environment
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
 from mqttbroker.storage.messages import Message, QueuedMessage
 from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord

@@ -10,10 +10,11 @@ import lmdb
 import pytest
 
 from mqttbroker.storage import Message, QueuedMessage, SessionRecord, StoreError, SubscriptionRecord, WillRecord
-from mqttbroker.storage.lmdb import environment as environments
-from mqttbroker.storage.lmdb.environment import DATABASES, SCHEMA, open_environment
+from mqttbroker.storage.lmdb import opening
+from mqttbroker.storage.lmdb.environment import DATABASES, SCHEMA
 from mqttbroker.storage.lmdb.maintenance import backup, compact, restore, statistics, verify
 from mqttbroker.storage.lmdb.migrations import SESSION_READERS, STEPS
+from mqttbroker.storage.lmdb.opening import open_environment
 from tests.storage.lmdb.support import Harness
 
 DATABASES_1 = (
@@ -203,7 +204,7 @@ class TestFromLayout1:
             tmp_path / "store",
             {"sessions": {key(number): session_1(name, None, 60, 0.0) for number, name in enumerate(names, 1)}},
         )
-        monkeypatch.setattr(environments, "FIRST_MAP_SIZE", 1)
+        monkeypatch.setattr(opening, "FIRST_MAP_SIZE", 1)
         size = (tmp_path / "store" / "data.mdb").stat().st_size
         environment = open_environment(tmp_path / "store")
         assert environment.lmdb.info()["map_size"] > 2 * size
