@@ -11,9 +11,9 @@ import asyncio
 from statistics import median
 
 from benchmarks.brokers import MOSQUITTO, broker, new_loop
-from benchmarks.links import Link
-from benchmarks.load import SCENARIOS, Result, Scenario, run
 from benchmarks.ratios import ratio
+from benchmarks.scenarios import SCENARIOS
+from mqttbroker.bench import Link, Result, Scenario, run
 
 
 def measure(scenario: Scenario, name: str, seconds: float) -> Result:

@@ -14,19 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from pathlib import Path
 
 import psutil
 
+from mqttbroker.bench import Address, Transport
 from mqttbroker.certs import issue_server, make_authority
 
 __all__ = [
     "MOSQUITTO",
-    "Address",
     "Certificates",
     "Running",
-    "Transport",
     "broker",
     "free_port",
     "new_loop",
@@ -35,30 +33,6 @@ __all__ = [
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 START_TIMEOUT = 10.0
-
-Address = tuple[str, int] | str
-"""A host and port, or the path of a Unix socket."""
-
-
-class Transport(Enum):
-    """How clients reach a broker; the value is what tables call it."""
-
-    TCP = "TCP"
-    UNIX = "Unix"
-    WS = "WebSocket"
-    TLS = "TLS"
-    WSS = "WebSocket, TLS"
-
-    @property
-    def websocket(self) -> bool:
-        """Whether MQTT is in WebSocket frames."""
-        return self in (Transport.WS, Transport.WSS)
-
-    @property
-    def tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        return self in (Transport.TLS, Transport.WSS)
-
 
 @dataclass(frozen=True)
 class Certificates:

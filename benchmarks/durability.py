@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.brokers import MOSQUITTO, free_port, wait_until_it_listens
-from benchmarks.load import PAYLOAD, V311, Client
+from mqttbroker.bench.load import PAYLOAD, V311, Client
 from mqttbroker.protocol import (
     ConnAck,
     Connect,

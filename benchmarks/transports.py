@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.brokers import MOSQUITTO, Certificates, Running, Transport, broker, new_loop
-from benchmarks.links import Link
-from benchmarks.load import SCENARIOS, V311, Client, Scenario, connect, run
+from benchmarks.brokers import MOSQUITTO, Certificates, Running, broker, new_loop
 from benchmarks.ratios import ratio
+from benchmarks.scenarios import SCENARIOS
+from mqttbroker.bench import Link, Scenario, Transport, run
+from mqttbroker.bench.load import V311, Client, connect
 from mqttbroker.protocol import Disconnect, Publish, SubAck, Subscribe, SubscriptionRequest, encode
 
 WARM_UP = 1_000
@@ -130,7 +131,7 @@ async def measure_connecting(running: Running, link: Link, seconds: float) -> Fi
 def one_round(name: str, measure: Measure, transport: Transport, certificates: Certificates) -> Figures:
     """Measure one broker once."""
     with broker(name, transport, certificates) as running, asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_take(measure, running, Link(running.address, transport, certificates)))
+        return runner.run(_take(measure, running, Link(running.address, transport, certificates.authority)))
 
 
 async def _take(measure: Measure, running: Running, link: Link) -> Figures:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from benchmarks.links import Frame, Link, plain
+from mqttbroker.bench.links import Frame, Link, plain
 from mqttbroker.protocol import (
     ConnAck,
     Connect,
@@ -26,7 +26,7 @@ from mqttbroker.protocol import (
     encode,
 )
 
-__all__ = ["PAYLOAD", "SCENARIOS", "V311", "Client", "Result", "Scenario", "connect", "run"]
+__all__ = ["PAYLOAD", "V311", "Client", "Result", "Scenario", "connect", "run"]
 
 V311 = ProtocolVersion.V311
 
@@ -42,6 +42,14 @@ class Scenario:
     window: int
     fan: bool = False
     """Whether every subscriber gets the messages of every publisher; otherwise they are pairs."""
+    payload: int = 64
+    """Bytes of a message."""
+    version5: bool = False
+    """Whether clients speak MQTT 5.0; otherwise it is 3.1.1."""
+    slow_readers: int = 0
+    """Further subscribers, to everything, that do not read."""
+    persistent: bool = False
+    """Whether subscribers have sessions that last, and are away while messages are sent."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +59,16 @@ class Result:
     messages: int
     seconds: float
     cpu: float
+    latency: dict[str, float] | None = None
+    """Seconds from when a message was due until it was delivered, by percentile: ``p50``, ``p99``, ``p99.9`` and
+    ``max``; ``None`` where there was no fixed rate.
+    """
 
     @property
     def microseconds(self) -> float:
         """CPU time of the broker for one delivered message."""
         return self.cpu / self.messages * 1e6 if self.messages else float("nan")
 
-
-SCENARIOS = (
-    Scenario("1 pair, QoS 0, window 500", 1, 1, 0, 500),
-    Scenario("100 pairs, QoS 0, window 1", 100, 100, 0, 1),
-    Scenario("1 to 100, QoS 0", 1, 100, 0, 50, fan=True),
-    Scenario("100 to 1, QoS 0", 100, 1, 0, 50, fan=True),
-    Scenario("1 pair, QoS 1, window 500", 1, 1, 1, 500),
-    Scenario("100 pairs, QoS 1, window 1", 100, 100, 1, 1),
-)
 
 PAYLOAD = b"x" * 64
 
@@ -172,7 +175,14 @@ async def connect(client: Client, link: Link, client_id: str) -> None:
     await client.ask(Connect(client_id, V311, clean_start=True, keep_alive=0), ConnAck)
 
 
-async def run(scenario: Scenario, link: Link, seconds: float, cpu: Callable[[], float]) -> Result:
+async def run(
+    scenario: Scenario,
+    link: Link,
+    seconds: float,
+    cpu: Callable[[], float],
+    rate: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
     """Run the load for so many seconds, after a warm-up of a fifth of them. ``cpu`` tells the broker's CPU seconds."""
     topics = [f"bench/{number:03}" for number in range(scenario.publishers)]
     publishers = [Publisher(topic, scenario, link.frame) for topic in topics]

@@ -10,11 +10,35 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Protocol, cast
 
-from benchmarks.brokers import Address, Certificates, Transport
+__all__ = ["Address", "Frame", "Link", "Transport", "plain"]
 
-__all__ = ["Frame", "Link", "plain"]
+Address = tuple[str, int] | str
+"""A host and port, or the path of a Unix socket."""
+
+
+class Transport(Enum):
+    """How clients reach a broker; the value is what tables call it."""
+
+    TCP = "TCP"
+    UNIX = "Unix"
+    WS = "WebSocket"
+    TLS = "TLS"
+    WSS = "WebSocket, TLS"
+
+    @property
+    def websocket(self) -> bool:
+        """Whether MQTT is in WebSocket frames."""
+        return self in (Transport.WS, Transport.WSS)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self in (Transport.TLS, Transport.WSS)
+
 
 Frame = Callable[[bytes], bytes]
 """From a packet to what goes over the wire."""
@@ -120,7 +144,8 @@ class Link:
 
     address: Address
     transport: Transport = Transport.TCP
-    certificates: Certificates | None = None
+    authority: Path | None = None
+    """Of the broker's certificate, PEM; ``None``: those of the system."""
 
     @property
     def frame(self) -> Frame:
@@ -142,12 +167,9 @@ class Link:
         """What a client speaks TLS with, if it does. Nothing is resumed."""
         if not self.transport.tls:
             return None
-        assert self.certificates is not None
-        if self.certificates not in _contexts:
-            context = ssl.create_default_context(cafile=self.certificates.authority)
-            context.minimum_version = ssl.TLSVersion.TLSv1_3
-            _contexts[self.certificates] = context
-        return _contexts[self.certificates]
+        if self.authority not in _contexts:
+            _contexts[self.authority] = ssl.create_default_context(cafile=self.authority)
+        return _contexts[self.authority]
 
 
-_contexts: dict[Certificates, ssl.SSLContext] = {}
+_contexts: dict[Path | None, ssl.SSLContext] = {}
