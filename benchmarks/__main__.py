@@ -1,46 +1,117 @@
-"""``python -m benchmarks [--seconds S] [--rounds N] [NUMBER ...]``: this broker beside Mosquitto, where that is
-installed.
+"""``python -m benchmarks``: measure this broker, compiled and pure, beside others, and write the report.
 
-Brokers take turns, round by round, so that what the machine does meanwhile hits both. What counts is the ratio.
+A whole run writes ``docs/benchmarks.md``. What is measured in part, or quickly, goes to ``build/bench/report``.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from statistics import median
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.brokers import MOSQUITTO, broker, new_loop
-from benchmarks.ratios import ratio
-from benchmarks.scenarios import SCENARIOS
-from mqttbroker.bench import Link, Result, Scenario, run
+from benchmarks.certificates import Certificates
+from benchmarks.further import FURTHER, tables
+from benchmarks.install import prepare
+from benchmarks.machine import machine
+from benchmarks.peers import BUILDS, OURS, ROOT, add_command, peer
+from benchmarks.render import write
+from benchmarks.results import Broker, Report
+from benchmarks.runner import measure
+from benchmarks.scenarios import BROKERS, CASES, SECTIONS
+
+__all__ = ["main"]
+
+PARTS = BUILDS / "report"
+"""Where the report of a run goes that is not whole."""
 
 
-def measure(scenario: Scenario, name: str, seconds: float) -> Result:
-    """One round of one scenario against one broker."""
-    with broker(name) as running, asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(run(scenario, Link(running.address), seconds, running.cpu))
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, or write the report again."""
+    options = _parser().parse_args(words)
+    whole = not (options.quick or options.only or options.peers)
+    folder = options.output or (ROOT / "docs" if whole or options.render else PARTS)
+    report = Report.read(folder / "benchmarks/results.json") if options.render else run(options)
+    for path in write(report, folder):
+        print(path)
 
 
-def main() -> None:
-    """Print a row for each scenario: messages a second and CPU microseconds a message, and their ratio."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("numbers", type=int, nargs="*", metavar="NUMBER", help="scenarios, from 1; all by default")
-    options = parser.parse_args()
-    names = ["mqttbroker", "mosquitto"] if MOSQUITTO else ["mqttbroker"]
-    print(f"{'scenario':30}" + "".join(f"{name:>26}" for name in names) + f"{'CPU ratio':>22}")
-    for number in options.numbers or range(1, len(SCENARIOS) + 1):
-        scenario = SCENARIOS[number - 1]
-        rounds = [[measure(scenario, name, options.seconds) for name in names] for _ in range(options.rounds)]
-        cells = []
-        for results in zip(*rounds, strict=True):
-            rate = median(each.messages / each.seconds for each in results)
-            cells.append(f"{rate:12,.0f}/s {median(each.microseconds for each in results):8.2f} µs")
-        taken = [[each.microseconds for each in results] for results in zip(*rounds, strict=True)]
-        spread = ratio(*taken) if len(names) == 2 else ""
-        print(f"{scenario.name:30}" + "".join(f"{cell:>26}" for cell in cells) + f"{spread:>22}", flush=True)
+def run(options: argparse.Namespace) -> Report:
+    """Measure everything that is asked for."""
+    own = [_add(each) for each in options.broker]
+    wanted = [name for name in BROKERS if name in (*OURS, *(options.peers or BROKERS))]
+    there, left_out = prepare([*wanted, *own, "relay"])
+    brokers = {name: Broker(peer(name)[0].title, peer(name)[0].version()) for name in there}
+    report = Report(machine(), options.quick, brokers, left_out)
+    sections = {section.key: section for section in SECTIONS}
+    with tempfile.TemporaryDirectory() as folder:
+        certificates = Certificates.make(Path(folder))
+        for case in CASES:
+            if options.only and case.number not in options.only:
+                continue
+            candidates = [*case.brokers, *(own if case.brokers == BROKERS else ()), *case.further]
+            taking_part = [name for name in candidates if name.partition("+")[0] in brokers]
+            section = sections[case.section]
+            rounds = options.rounds or (1 if options.quick else section.rounds)
+            seconds = options.seconds or (0.5 if options.quick else section.seconds)
+            report.measured.append(measure(case, taking_part, rounds, seconds, certificates, _say))
+    report.tables += tables(options.only, options.quick, there, _say)
+    return report
+
+
+def _add(text: str) -> str:
+    name, _, command = text.partition("=")
+    try:
+        add_command(name, command)
+    except ValueError as error:
+        sys.exit(f"--broker: {error}")
+    return name
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
+def _peers(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(BROKERS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BROKERS)}")
+    return names
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = [f"  {number:2}  {title}" for number, title in sorted(_titles().items())]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="numbers:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of half a second each")
+    parser.add_argument("--only", type=_numbers, metavar="N,N", help="numbers of what is measured")
+    parser.add_argument(
+        "--peers", type=_peers, metavar="NAME,NAME", help=f"beside {' and '.join(OURS)}: some of {BROKERS[2:]}"
+    )
+    parser.add_argument(
+        "--broker", action="append", default=[], metavar="NAME=COMMAND", help="another one; {port} is replaced"
+    )
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of each round")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument("--render", action="store_true", help="write the report again, and measure nothing")
+    return parser
+
+
+def _titles() -> dict[int, str]:
+    titles = {case.number: case.name for case in CASES}
+    sections = {section.key: section.title for section in SECTIONS}
+    titles |= {case.number: sections[case.section] for case in CASES if case.section != "messages"}
+    return titles | {each.number: each.title for each in FURTHER}
 
 
 if __name__ == "__main__":

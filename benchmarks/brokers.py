@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import socket
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ __all__ = [
     "Certificates",
     "Running",
     "broker",
+    "cpu_of",
     "free_port",
     "new_loop",
     "wait_until_it_listens",
@@ -42,13 +44,20 @@ class Running:
 
     def cpu(self) -> float:
         """CPU seconds that the process has used, in all its threads, with its children."""
-        every = [self.process, *self.process.children(recursive=True)]
-        times = [each.cpu_times() for each in every]
-        return sum(float(each.user + each.system) for each in times)
+        return sum(cpu_of(each) for each in (self.process, *self.process.children(recursive=True)))
 
     def memory(self) -> int:
         """Bytes of memory that are resident."""
         return int(self.process.memory_info().rss)
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """CPU seconds of one process, with all its threads."""
+    if platform.system() == "Linux":
+        # The clock of another process, as clock_getcpuclockid(3) names it. The times in /proc are in steps of 10 ms.
+        return time.clock_gettime(~process.pid << 3 | 2)
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 @contextmanager
