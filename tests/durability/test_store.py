@@ -14,6 +14,7 @@ from mqttbroker.storage.lmdb.environment import Environment, is_full
 from mqttbroker.storage.messages import QueuedMessage
 from mqttbroker.storage.records import SubscriptionRecord
 from tests.storage.lmdb.support import Harness
+from tests.support.build import pure_only
 
 Work = Callable[[lmdb.Transaction], None]
 
@@ -116,6 +117,7 @@ def test_d10_a_queue_beyond_reading_stops_the_broker(
     assert isinstance(told[0], Exception)
 
 
+@pure_only
 def test_what_is_sent_while_it_is_written_is_not_half_written(
     harness: Harness, opened: LmdbStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

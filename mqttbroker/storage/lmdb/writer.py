@@ -45,8 +45,8 @@ class Writer:
         self._bury_later = False
         """Whether there was no room to delete; a commit that succeeds shows that there is again."""
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="mqttbroker-store", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name="mqttbroker-store", daemon=True)
+        self._worker.start()
 
     def commit(self, batch: Batch) -> None:
         """Commit the batch; the one before it must be done."""
@@ -65,7 +65,7 @@ class Writer:
         with self._given:
             self._closing = True
             self._given.notify_all()
-        self._thread.join()
+        self._worker.join()
 
     def _run(self) -> None:
         while True:
