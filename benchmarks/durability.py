@@ -1,7 +1,8 @@
 """``python -m benchmarks.durability [rate] [queue] [restart] [fanout]``: what it costs to keep what is acknowledged.
 
-``rate``     acknowledged QoS 1 messages a second that an absent client is owed, for 1 to 1,000 publishers and windows
-of 1 and 100, with each mode of durability and with Mosquitto's persistence; and how often the same disk syncs at all;
+``rate``     acknowledged QoS 1 messages a second for a client that keeps its session, absent and connected, for 1 to
+1,000 publishers and windows of 1 and 100, with each mode of durability and with Mosquitto's persistence; how many of
+them share a commit; and how often the same disk syncs at all;
 ``queue``    1,000,000 messages queued for an absent client, then drained by it: rates and memory;
 ``restart``  time to ready and memory with 100,000 sessions and 1,000,000 queued messages;
 ``fanout``   10,000 absent sessions that each are owed every message.
@@ -17,14 +18,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import lmdb
 import psutil
 
 from benchmarks.brokers import MOSQUITTO, free_port, wait_until_it_listens
-from mqttbroker.bench.load import PAYLOAD, V311, Client
+from benchmarks.clients import PAYLOAD, V311, Client, connect
 from mqttbroker.protocol import (
-    ConnAck,
     Connect,
     PacketReader,
     Publish,
@@ -37,7 +39,44 @@ from mqttbroker.storage import Message, QueuedMessage, SubscriptionRecord
 from mqttbroker.storage.lmdb.transfer import open_quietly
 
 SECONDS = 3.0
-LIMITS = {"MQTTBROKER_LIMITS__MAX_QUEUED_MESSAGES": "20000000", "MQTTBROKER_LIMITS__MAX_QUEUED_BYTES": "20000000000"}
+LIMITS = {
+    "MQTTBROKER_LIMITS__MAX_QUEUED_MESSAGES": "20000000",
+    "MQTTBROKER_LIMITS__MAX_QUEUED_BYTES": "20000000000",
+    "MQTTBROKER_LIMITS__MAX_CONNECTION_RATE": "0",
+}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one run of :func:`rate` has found."""
+
+    mode: str
+    online: bool
+    """Whether the client that the messages are for was connected."""
+    publishers: int
+    window: int
+    acknowledged: int
+    """Messages, in ``seconds``."""
+    seconds: float
+    cpu: float
+    """CPU seconds of the broker's process."""
+    commits: int
+    """Transactions of the store; 0 where it has none."""
+
+    @property
+    def per_second(self) -> float:
+        """Acknowledged messages a second."""
+        return self.acknowledged / self.seconds
+
+    @property
+    def per_commit(self) -> float:
+        """Acknowledged messages for each commit."""
+        return self.acknowledged / self.commits if self.commits else float("nan")
+
+    @property
+    def microseconds(self) -> float:
+        """CPU time of the broker for one acknowledged message."""
+        return self.cpu / self.acknowledged * 1e6 if self.acknowledged else float("nan")
 
 
 @contextmanager
@@ -117,12 +156,6 @@ class Consumer(Client):
             self.complete.set()
 
 
-async def connect(client: Client, port: int, client_id: str, clean: bool = True) -> None:
-    """Connect a client."""
-    await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", port)
-    await client.ask(Connect(client_id, V311, clean_start=clean, keep_alive=0), ConnAck)
-
-
 async def leave_a_session(port: int, client_id: str, topic_filter: str) -> None:
     """Connect, subscribe, and go away."""
     client = Client()
@@ -132,23 +165,63 @@ async def leave_a_session(port: int, client_id: str, topic_filter: str) -> None:
     client.transport.close()
 
 
-async def rate(port: int, publishers: int, window: int) -> float:
-    """Acknowledged messages a second."""
-    await leave_a_session(port, "absent", "bench/#")
-    producers = [Producer(f"bench/{number}", window) for number in range(publishers)]
-    for number, producer in enumerate(producers):
-        await connect(producer, port, f"producer-{number}")
-    for producer in producers:
-        producer.begin()
-    await asyncio.sleep(SECONDS / 5)
-    before, began = sum(each.acknowledged for each in producers), time.monotonic()
-    await asyncio.sleep(SECONDS)
-    count = sum(each.acknowledged for each in producers) - before
-    took = time.monotonic() - began
-    for producer in producers:
-        assert producer.transport is not None
-        producer.transport.abort()
-    return count / took
+class Follower(Client):
+    """A client that keeps its session and stays: acknowledges messages of one size, without parsing them."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.received = 0
+
+    def count(self, data: bytes) -> None:
+        size = self.size
+        used = len(data) // size * size
+        self.rest = data[used:]
+        self.received += used // size
+        at = size - len(PAYLOAD) - 2
+        self.write(b"".join(b"\x40\x02" + data[n + at : n + at + 2] for n in range(0, used, size)))
+
+
+async def rate(folder: Path, mode: str, publishers: int, window: int, online: bool) -> Rate:
+    """Acknowledged messages a second, of a broker of its own."""
+    with durable_broker(folder, mode) as (process, port, _):
+        producers = [Producer(f"bench/{number:03}", window) for number in range(publishers)]
+        if online:
+            follower = Follower(len(producers[0].packets_out[0]))
+            await connect(follower, port, "follower", clean=False)
+            await follower.ask(Subscribe(1, (SubscriptionRequest("bench/#", 1),)), SubAck)
+            follower.reader = None
+        else:
+            await leave_a_session(port, "absent", "bench/#")
+        for number, producer in enumerate(producers):
+            await connect(producer, port, f"producer-{number}")
+        for producer in producers:
+            producer.begin()
+        await asyncio.sleep(SECONDS / 5)
+        commits, cpu = commits_of(folder), cpu_of(process)
+        before, began = sum(each.acknowledged for each in producers), time.monotonic()
+        await asyncio.sleep(SECONDS)
+        count = sum(each.acknowledged for each in producers) - before
+        took, cpu = time.monotonic() - began, cpu_of(process) - cpu
+        commits = commits_of(folder) - commits
+        for producer in producers:
+            assert producer.transport is not None
+            producer.transport.abort()
+    return Rate(mode, online, publishers, window, count, took, cpu, commits)
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """CPU seconds of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def commits_of(folder: Path) -> int:
+    """Transactions that a store has seen, by the number in its file; 0 where there is none."""
+    if not (folder / "data.mdb").exists():
+        return 0
+    with lmdb.open(str(folder), readonly=True, lock=False, max_dbs=0) as environment:
+        return int(environment.info()["last_txnid"])
 
 
 def syncs_per_second(folder: Path) -> float:
@@ -165,18 +238,35 @@ def syncs_per_second(folder: Path) -> float:
     return count / (time.monotonic() - began)
 
 
+MODES = ("fsync", "os", "none")
+LOADS = ((1, 1), (1, 100), (10, 1), (10, 100), (100, 1), (100, 100), (1_000, 1))
+
+
+def measure_rates(base: Path, modes: tuple[str, ...] = MODES, loads: tuple[tuple[int, int], ...] = LOADS) -> list[Rate]:
+    """Every load (publishers, window) with every mode, for an absent client and for one that is connected."""
+    found = []
+    for online in (False, True):
+        for publishers, window in loads:
+            for mode in modes:
+                with tempfile.TemporaryDirectory(dir=base) as folder:
+                    found.append(asyncio.run(rate(Path(folder), mode, publishers, window, online)))
+    return found
+
+
 def show_rates(base: Path) -> None:
     """A table of acknowledged messages a second."""
-    modes = ["fsync", "os", "none"] + (["mosquitto"] if MOSQUITTO else [])
     with tempfile.TemporaryDirectory(dir=base) as folder:
         print(f"the disk alone: {syncs_per_second(Path(folder)):,.0f} syncs of 4 KiB a second")
-    print(f"{'publishers':>10} {'window':>7}" + "".join(f"{mode:>14}" for mode in modes))
-    for publishers, window in ((1, 1), (1, 100), (10, 1), (10, 100), (100, 1), (100, 100), (1_000, 1)):
-        row = []
-        for mode in modes:
-            with tempfile.TemporaryDirectory(dir=base) as folder, durable_broker(Path(folder), mode) as (_, port, _):
-                row.append(asyncio.run(rate(port, publishers, window)))
-        print(f"{publishers:>10} {window:>7}" + "".join(f"{value:>12,.0f}/s" for value in row), flush=True)
+    print(f"{'client':>8} {'publishers':>10} {'window':>7} {'mode':>10} {'rate':>11} {'each commit':>12} {'CPU':>9}")
+    modes = (*MODES, "mosquitto") if MOSQUITTO else MODES
+    for load in LOADS:
+        for each in measure_rates(base, modes, (load,)):
+            client = "online" if each.online else "absent"
+            print(
+                f"{client:>8} {each.publishers:>10} {each.window:>7} {each.mode:>10} {each.per_second:>9,.0f}/s"
+                f" {each.per_commit:>12,.1f} {each.microseconds:>6.1f} us",
+                flush=True,
+            )
 
 
 async def fill_and_drain(port: int, process: psutil.Process, count: int) -> None:
