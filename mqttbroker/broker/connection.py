@@ -73,9 +73,11 @@ class Connection:
         "partial",
         "peer",
         "pending",
+        "plain_qos",
         "problem_information",
         "proceed",
         "reading",
+        "receive_maximum",
         "refusals",
         "routes",
         "session",
@@ -131,6 +133,9 @@ class Connection:
         """Topic aliases that the client has set; made when the first is."""
         self.inbound: int = 0
         """QoS 1 and 2 messages taken and not yet finished, held against Receive Maximum."""
+        self.receive_maximum: int = entrance.limits.receive_maximum
+        self.plain_qos: int = 0 if core.limits.queue_policy == "refuse" else entrance.limits.max_qos
+        """Highest QoS of messages that cannot be refused for more than their topic and a store without room."""
         self.held: int = 0
         """Answers that wait for the store."""
         self.refusals: int = 0
@@ -280,12 +285,14 @@ class Connection:
 
         ``stored`` says that something was given to the store. ``then`` is called after the write.
         """
-        store = self.core.store
-        if not self.held and (store.settled or not stored):
+        if not self.held and (not stored or self.core.store.settled):
             self.outbox.write(data)
             if then is not None:
                 then(None)
-            return
+        else:
+            self._answer_when_durable(data, then)
+
+    def _answer_when_durable(self, data: bytes, then: Durable | None) -> None:
         # Until its PUBACK is written, a QoS 1 message counts towards Receive Maximum (section 4.9).
         counted = 1 if data[0] == PUBACK else 0
         self.held += 1
@@ -309,8 +316,9 @@ class Connection:
             if not self.reading and not self.held:
                 self.resume_reading(self.core.now)
 
+        store = self.core.store
         store.when_durable(durable)
-        if self.held > self.limits.receive_maximum or store.congested:
+        if self.held > self.receive_maximum or store.congested:
             self.pause_reading()
 
     # Reading.
@@ -323,7 +331,7 @@ class Connection:
 
     def resume_reading(self, now: float) -> None:
         """Take bytes again, unless there is another reason not to."""
-        if self.reading or self.stalled_at or self.undecided or self.held > self.limits.receive_maximum:
+        if self.reading or self.stalled_at or self.undecided or self.held > self.receive_maximum:
             return
         self.reading = True
         self.last_received = now

@@ -59,8 +59,6 @@ class BrokerCore:
         self.wheel: TimingWheel = TimingWheel(self._deadline_failed)
         self.router: Router = Router(limits, self.authorizer, self.rng)
         self.retained: RetainedMessages = RetainedMessages(limits, store)
-        self.checks_at_least_once: bool = limits.queue_policy == "refuse" or limits.max_qos < 1
-        """Whether a QoS 1 message may be refused for more than its topic."""
 
         self.dirty: list[Outbox] = []
         """Outboxes with something in them."""

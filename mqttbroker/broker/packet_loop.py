@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqttbroker.broker.handlers import TABLE, connect
+from mqttbroker.broker.handlers.publish import again
 from mqttbroker.broker.route import Route
 from mqttbroker.broker.state import State
 from mqttbroker.protocol import PacketTooLarge, PacketType, ProtocolViolation, decode, read_remaining_length
@@ -49,7 +50,9 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
                 # QoS 0, no flags: the bytes of a run of packets for one route are passed on as they are.
                 topic_stop = start + 2 + (data[start] << 8) + data[start + 1]
                 route = connection.routes.get(data[start + 2 : topic_stop])
-                if route is not None and route.version == cache.version:
+                if route is not None and route.version != cache.version:
+                    route = again(connection, route)
+                if route is not None:
                     if five:
                         plain = route.verbatim5 is not None and topic_stop < stop and data[topic_stop] == 0
                     else:
@@ -67,14 +70,16 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
             if run_route is not None:
                 _forward(connection, run_route, data[run_begin:run_stop], run_count)
                 run_route = None
-            position = stop
             if first == 0x40 and length == 2:
                 _puback(connection, (data[start] << 8) + data[start + 1], now)
-            elif first == 0x32 and _publish_at_least_once(connection, data, start, stop, now):
+            elif (first == 0x32 or first == 0x34) and _publish(connection, data, position, start, stop, now):
                 pass
+            elif (first == 0x50 or first == 0x62 or first == 0x70) and length == 2:
+                _exactly_once(connection, first, data[start:stop], now)
             else:
                 _packet(connection, first, data[start:stop], now)
                 five = connection.five
+            position = stop
             if connection.undecided or connection.state == State.CLOSED:  # [MQTT-3.1.4-6] [3.1.1: MQTT-3.1.4-5]
                 break
     finally:
@@ -116,31 +121,42 @@ def _forward(connection: Connection, route: Route, packets: bytes, count: int) -
             session.count_drop(Drop.CONGESTED, count)
 
 
-def _publish_at_least_once(connection: Connection, data: bytes, start: int, stop: int, now: float) -> bool:
-    """The short path of QoS 1; false where the packet must take the general path."""
+def _publish(connection: Connection, data: bytes, position: int, start: int, stop: int, now: float) -> bool:
+    """The short path of QoS 1 and 2; false where the packet must take the general path."""
     topic_stop = start + 2 + (data[start] << 8) + data[start + 1] if stop - start > 1 else stop
     payload_start = topic_stop + (3 if connection.five else 2)
     if payload_start > stop or (connection.five and data[payload_start - 1] != 0):
         return False
     route = connection.routes.get(data[start + 2 : topic_stop])
-    if route is None or route.version != connection.core.router.routes.version:
-        return False
-    packet_id = data[topic_stop : topic_stop + 2]
-    if packet_id == b"\0\0":
-        return False
     core = connection.core
-    if core.checks_at_least_once or not core.store.accepting or connection.inbound >= connection.limits.receive_maximum:
+    if route is not None and route.version != core.router.routes.version:
+        route = again(connection, route)
+    if route is None:
+        return False
+    qos = 1 if data[position] == 0x32 else 2
+    if qos > connection.plain_qos or connection.inbound >= connection.receive_maximum or not core.store.accepting:
+        return False
+    identifier = data[topic_stop : topic_stop + 2]
+    packet_id = (data[topic_stop] << 8) + data[topic_stop + 1]
+    session = connection.session
+    if packet_id == 0 or (qos == 2 and packet_id in session.incoming):
         return False
     core.counters.messages_received += 1
-    message = Message(
-        route.topic, route.topic_bytes, data[payload_start:stop], 1, False, b"", 0.0, connection.session.client_id
-    )
+    message = Message(route.topic, route.topic_bytes, data[payload_start:stop], qos, False, b"", 0.0, session.client_id)
+    message.head = data[position:topic_stop]
+    message.kind = 5 if connection.five else 4
     stored = core.router.send(message, route, now)
-    answer = b"\x40\x02" + packet_id
+    if qos == 2:
+        session.incoming.add(packet_id)
+        connection.inbound += 1
+        if session.persistent:
+            core.store.put_incoming(session.client_id, packet_id)
+            stored = True
+    answer = (b"\x40\x02" if qos == 1 else b"\x50\x02") + identifier
     if route.empty:
         core.counters.messages_unrouted += 1
         if connection.five:
-            answer = b"\x40\x03" + packet_id + b"\x10"
+            answer = (b"\x40\x03" if qos == 1 else b"\x50\x03") + identifier + b"\x10"
     connection.answer(answer, stored)
     return True
 
@@ -152,6 +168,31 @@ def _puback(connection: Connection, packet_id: int, now: float) -> None:
         connection.session.acknowledged(packet_id, now)
     else:
         _packet(connection, 0x40, packet_id.to_bytes(2, "big"), now)
+
+
+def _exactly_once(connection: Connection, first: int, identifier: bytes, now: float) -> None:
+    """The short path of PUBREC, PUBREL and PUBCOMP without a reason code."""
+    session = connection.session
+    packet_id = (identifier[0] << 8) + identifier[1]
+    if first == 0x62:
+        if packet_id in session.incoming:
+            session.incoming.discard(packet_id)
+            connection.inbound = max(connection.inbound - 1, 0)
+            if session.persistent:
+                connection.core.store.delete_incoming(session.client_id, packet_id)
+            connection.answer(b"\x70\x02" + identifier, session.persistent)
+            return
+    else:
+        queued = session.inflight.get(packet_id)
+        if queued is not None and queued.qos == 2:
+            if first == 0x50:
+                session.received(packet_id)
+                connection.answer(b"\x62\x02" + identifier, session.persistent)
+                return
+            if queued.released:
+                session.acknowledged(packet_id, now)
+                return
+    _packet(connection, first, identifier, now)
 
 
 def _packet(connection: Connection, first: int, body: bytes, now: float) -> None:

@@ -7,7 +7,7 @@ plain strings; their grammar belongs to `mqttbroker.topics`.
 from __future__ import annotations
 
 from mqttbroker.protocol.decoder import decode
-from mqttbroker.protocol.encoder import encode, encode_publish
+from mqttbroker.protocol.encoder import encode
 from mqttbroker.protocol.errors import (
     InvalidPacket,
     MalformedPacket,
@@ -51,6 +51,7 @@ from mqttbroker.protocol.properties import (
     encode_properties,
     encode_property_list,
 )
+from mqttbroker.protocol.publish import encode_publish
 from mqttbroker.protocol.reader import MAX_PACKET_SIZE, PacketReader
 from mqttbroker.protocol.reason_codes import CLIENT_ONLY, LEGAL, SERVER_ONLY, TEXT, ReasonCode, from_v311, to_v311
 from mqttbroker.protocol.versions import ProtocolVersion

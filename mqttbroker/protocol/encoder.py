@@ -3,13 +3,11 @@
 `encode` checks first, by the same rules that the decoder applies, and refuses with `InvalidPacket`.
 Packets are written in their shortest form: what may be left out at the end is left out.
 
-`encode_publish` is the trusted short path of the fan-out: it takes parts that are encoded already,
-and checks nothing.
+`encode_publish`, in a module of its own, is the trusted short path of the fan-out.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import assert_never
 
 from mqttbroker.protocol.checks import (
@@ -46,6 +44,7 @@ from mqttbroker.protocol.packets import (
     Unsubscribe,
 )
 from mqttbroker.protocol.properties import Properties, PropertyContext, encode_properties, encode_property_list
+from mqttbroker.protocol.publish import encode_publish
 from mqttbroker.protocol.reason_codes import ReasonCode, to_v311
 from mqttbroker.protocol.versions import PROTOCOL_NAMES, ProtocolVersion
 from mqttbroker.protocol.wire import (
@@ -57,12 +56,9 @@ from mqttbroker.protocol.wire import (
     encode_varint,
 )
 
-__all__ = ["encode", "encode_publish"]
+__all__ = ["encode"]
 
 _V5 = ProtocolVersion.V5
-_pack_u16 = struct.Struct(">H").pack
-_pack_short_header = struct.Struct(">BBH").pack
-_pack_long_header = struct.Struct(">BBBH").pack
 
 
 def encode(packet: Packet, version: ProtocolVersion) -> bytes:
@@ -107,42 +103,6 @@ def _encode(packet: Packet, version: ProtocolVersion) -> bytes:
             assert_never(packet)
     # [MQTT-2.1.3-1]
     return encode_u8(packet.type << 4 | FIXED_HEADER_FLAGS[packet.type]) + encode_varint(len(body)) + body
-
-
-def encode_publish(
-    five: bool,
-    topic: bytes,
-    payload: bytes,
-    properties: bytes,
-    qos: int,
-    retain: bool,
-    dup: bool,
-    packet_id: int,
-) -> bytes:
-    """A PUBLISH from encoded parts, unchecked: the short path for messages that were checked before.
-
-    `topic` is UTF-8 without its length, `properties` an encoded property list without its length
-    prefix (empty for MQTT 3), `packet_id` is ignored with QoS 0. The result is what `encode` gives
-    for the same packet.
-    """
-    # One join of ready parts, and no calls for the usual sizes.
-    first = 0x30 | dup << 3 | qos << 1 | retain
-    topic_length = len(topic)
-    remaining = 2 + topic_length + len(properties) + len(payload)
-    prefix = b""
-    if five:
-        prefix = encode_varint(len(properties)) if properties else b"\0"
-        remaining += len(prefix)
-    if qos:
-        remaining += 2
-        prefix = _pack_u16(packet_id) + prefix
-    if remaining < 0x80:
-        header = _pack_short_header(first, remaining, topic_length)
-    elif remaining < 0x4000:
-        header = _pack_long_header(first, remaining & 0x7F | 0x80, remaining >> 7, topic_length)
-    else:
-        header = encode_u8(first) + encode_varint(remaining) + _pack_u16(topic_length)
-    return b"".join((header, topic, prefix, properties, payload))
 
 
 def _connect(packet: Connect) -> bytes:

@@ -205,13 +205,14 @@ class Session:
         if qos == 0:
             self._send_at_most_once(message, retain, identifiers, now)
             return
-        self.last_sequence += 1
-        queued = QueuedMessage(self.last_sequence, message, qos, retain, identifiers, 0, False, share)
+        sequence = self.last_sequence + 1
+        self.last_sequence = sequence
+        queued = QueuedMessage(sequence, message, qos, retain, identifiers, 0, False, share)
         if self.quota > 0 and self.outbox.open and not self.queue and not self.backlog and not self.resend:
             self._owe(message.size)
             if self.persistent:
                 self.limits.store.enqueue(self.client_id, queued)
-            self.loaded = queued.sequence
+            self.loaded = sequence
             self._send(queued, now)
         else:
             self._enqueue(queued, now)
@@ -261,32 +262,36 @@ class Session:
     def _send(self, queued: QueuedMessage, now: float) -> int:
         """Send for the first time; the bytes written."""
         packet_id = self.next_packet_id
-        while packet_id in self.inflight:  # [MQTT-4.3.2-1] [MQTT-4.3.3-1]
+        inflight = self.inflight
+        while packet_id in inflight:  # [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             packet_id = packet_id % 65_535 + 1
         self.next_packet_id = packet_id % 65_535 + 1
         queued.packet_id = packet_id
-        self.inflight[packet_id] = queued
+        inflight[packet_id] = queued
+        self.quota -= 1
         if self.persistent:
-            self.limits.store.mark_sent(self.client_id, queued.sequence, packet_id)
-        return self._transmit(queued, False, now)  # [MQTT-3.3.1-3] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
+            limits = self.limits
+            limits.store.mark_sent(self.client_id, queued.sequence, packet_id)
+            if queued.qos == 2 and (limits.stranded or not limits.store.settled):
+                return self._write_when_durable(queued, now)
+        return self._write(queued, False, now)  # [MQTT-3.3.1-3] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
 
     def _send_again(self, queued: QueuedMessage, now: float) -> int:
         if self.inflight.get(queued.packet_id) is not queued:
             return 0
+        self.quota -= 1  # May go below zero: PUBREL does not wait for the quota, but takes its share of it.
         if queued.released:
-            self.quota -= 1  # May go below zero: PUBREL does not wait for the quota, but takes its share of it.
             self.outbox.write(PUBREL + queued.packet_id.to_bytes(2, "big"))
             return 4
-        return self._transmit(queued, True, now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7], expired or not
+        # It was on disk before the CONNACK, which waited for that.
+        return self._write(queued, True, now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7], expired or not
 
-    def _transmit(self, queued: QueuedMessage, dup: bool, now: float) -> int:
-        self.quota -= 1
+    def _write_when_durable(self, queued: QueuedMessage, now: float) -> int:
+        """A receiver of QoS 2 remembers the packet identifier, so it must be the same after a crash of the broker.
+
+        Encoded when it is written and not before: topic aliases must be set in the order of the packets.
+        """
         limits = self.limits
-        if queued.qos < 2 or dup or not self.persistent or (limits.store.settled and not limits.stranded):
-            # What is sent again was on disk before the CONNACK, which waited for that.
-            return self._write(queued, dup, now)
-        # The receiver remembers the packet identifier, so it must be the same after a crash of the broker. Encoded when
-        # it is written and not before: topic aliases must be set in the order of the packets.
         outbox = self.outbox
 
         def durable(error: Exception | None) -> None:
@@ -295,10 +300,10 @@ class Session:
             if error is not None or limits.stranded:
                 limits.stranded.append(durable)
                 return
-            if not self._write(queued, dup, now):
+            if not self._write(queued, False, now):
                 self.pump(now)
 
-        self.limits.store.when_durable(durable)
+        limits.store.when_durable(durable)
         return queued.message.size
 
     def _write(self, queued: QueuedMessage, dup: bool, now: float) -> int:
@@ -318,14 +323,15 @@ class Session:
 
     def acknowledged(self, packet_id: int, now: float) -> None:
         """PUBACK, PUBCOMP, or a PUBREC that refuses: the message is done with. An unknown identifier is ignored."""
-        queued = self.inflight.pop(packet_id, None)
+        queued = self.inflight.get(packet_id)
         if queued is None:
             return
+        del self.inflight[packet_id]
         self._forget(queued)
-        resent = not self.resend or queued.sequence < self.resend[0].sequence
-        if resent and self.quota < self.quota_maximum:
+        resend = self.resend
+        if self.quota < self.quota_maximum and (not resend or queued.sequence < resend[0].sequence):
             self.quota += 1  # Invariant 3: what waits to be sent again took nothing of this connection's quota.
-        if self.queue or self.backlog or self.resend:
+        if self.queue or self.backlog or resend:
             self.pump(now)
 
     def received(self, packet_id: int) -> bool:
@@ -359,6 +365,8 @@ class Session:
             self.queue = deque()
         self.queue.append(queued)
         self.loaded = queued.sequence
+        queued.message.head = b""  # There may be many that wait, and what was saved by it is little.
+        queued.message.kind = 0
 
     def _drop_oldest(self, cause: Drop, now: float) -> bool:
         while not self.queue and self.backlog:

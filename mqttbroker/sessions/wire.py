@@ -20,7 +20,7 @@ ROUNDING = 0.001
 class Wire:
     """What a CONNECT said about the packets that its sender can take. Topic aliases end with the connection."""
 
-    __slots__ = ("alias_maximum", "aliases", "five", "maximum_packet_size", "mounted")
+    __slots__ = ("alias_maximum", "aliases", "five", "kind", "maximum_packet_size", "mounted")
 
     def __init__(self, five: bool, maximum_packet_size: int = 0, alias_maximum: int = 0, mount_point: str = "") -> None:
         self.five: bool = five
@@ -30,15 +30,10 @@ class Wire:
         self.aliases: dict[bytes, int] = {}
         self.mounted: int = len(mount_point.encode())
         """Bytes at the beginning of every topic that the client does not see."""
-
-    @property
-    def kind(self) -> int:
-        """5 or 4 where unchanged bytes of a QoS 0 PUBLISH can go to this connection, 0 where each is written anew."""
-        if self.mounted:
-            return 0
-        if not self.five:
-            return 4
-        return 0 if self.maximum_packet_size or self.alias_maximum else 5
+        self.kind: int = 5 if five else 4
+        """5 or 4 where unchanged bytes of a PUBLISH can go to this connection, 0 where each is written anew."""
+        if mount_point or maximum_packet_size or alias_maximum:
+            self.kind = 0
 
     def publish(
         self,
@@ -51,6 +46,10 @@ class Wire:
         now: float,
     ) -> bytes | None:
         """Encode the message; ``None`` when it is larger than the connection takes [MQTT-3.1.2-24]."""
+        if message.kind and message.kind == self.kind and qos == message.qos and not (retain or dup or identifiers):
+            # As it came, but for the packet identifier; and without properties, for which MQTT 5.0 has a zero.
+            middle = packet_id.to_bytes(2, "big")
+            return message.head + (middle + b"\0" if self.five else middle) + message.payload
         topic = message.topic_bytes
         if self.mounted:
             topic = topic[self.mounted :]

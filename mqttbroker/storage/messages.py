@@ -17,9 +17,24 @@ class Message:
     ``properties`` are the MQTT 5.0 properties that are forwarded unaltered, encoded and without their length
     prefix: everything but Topic Alias, Subscription Identifier and Message Expiry Interval. The last of these
     is ``expires_at``, because it counts down while the message waits.
+
+    ``head`` is no part of the value, and may be empty. It spares encoding: of a message above QoS 0 that came with
+    nothing but a topic, a packet identifier and a payload it is the PUBLISH up to the packet identifier, as it is sent
+    on to whoever gets it unchanged. ``kind`` is 4 or 5 then, for the versions of MQTT that it is for; else it is 0.
     """
 
-    __slots__ = ("expires_at", "origin", "payload", "properties", "qos", "retain", "topic", "topic_bytes")
+    __slots__ = (
+        "expires_at",
+        "head",
+        "kind",
+        "origin",
+        "payload",
+        "properties",
+        "qos",
+        "retain",
+        "topic",
+        "topic_bytes",
+    )
 
     def __init__(
         self,
@@ -42,6 +57,8 @@ class Message:
         """When the message expires; 0.0 when it never does."""
         self.origin: str = origin
         """Client identifier of the publisher; empty when the message entered in some other way."""
+        self.head: bytes = b""
+        self.kind: int = 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):

@@ -1,4 +1,4 @@
-"""The short path of PUBLISH and PUBACK has the same effect as the general path.
+"""The short path of PUBLISH and of what acknowledges it has the same effect as the general path.
 
 Each scenario is played twice: in one world runs of packets arrive in one piece; in the other each arrives on its own,
 on a connection that remembers no routes and whose short paths are switched off. Clients, store and counters must
@@ -19,7 +19,10 @@ from mqttbroker.protocol import (
     Properties,
     ProtocolVersion,
     PubAck,
+    PubComp,
     Publish,
+    PubRec,
+    PubRel,
     Subscribe,
     SubscriptionRequest,
     encode,
@@ -134,7 +137,19 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     runs = st.builds(Run, st.lists(publishes(version), min_size=1, max_size=12).map(tuple))
     events = st.builds(
         Event,
-        st.sampled_from(["congest", "relieve", "acknowledge", "subscribe", "unsubscribe", "lose", "commit"]),
+        st.sampled_from(
+            [
+                "congest",
+                "relieve",
+                "acknowledge",
+                "acknowledge",
+                "release",
+                "subscribe",
+                "unsubscribe",
+                "lose",
+                "commit",
+            ]
+        ),
         st.integers(0, len(everyone) - 1),
     )
     steps = draw(st.lists(st.one_of(runs, runs, events), min_size=1, max_size=8).map(tuple))
@@ -196,8 +211,9 @@ class Play:
             case "relieve":
                 peer.relieve()
             case "acknowledge":
-                inflight = [each for each in peer.connection.session.inflight.values() if each.qos == 1]
-                self.send(peer, tuple(PubAck(each.packet_id) for each in inflight))
+                self.send(peer, tuple(answer(each) for each in peer.connection.session.inflight.values()))
+            case "release":
+                self.send(peer, tuple(PubRel(number) for number in range(1, 10)))
             case "subscribe":
                 peer.feed(subscribe(SubscriptionRequest("+/b", 1), Properties(), peer.version))
             case "unsubscribe":
@@ -231,6 +247,12 @@ def subscribe(request: SubscriptionRequest, properties: Properties, version: Pro
     return encode(Subscribe(1, (request,), properties), version)
 
 
+def answer(queued: QueuedMessage) -> Packet:
+    if queued.qos == 1:
+        return PubAck(queued.packet_id)
+    return PubComp(queued.packet_id) if queued.released else PubRec(queued.packet_id)
+
+
 def _general_puback(connection: Connection, packet_id: int, now: float) -> None:
     packet_loop._packet(connection, 0x40, packet_id.to_bytes(2, "big"), now)
 
@@ -241,8 +263,9 @@ class TestEquality:
     def test_of_short_and_general_path(self, scenario: Scenario) -> None:
         short = Play(scenario, True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(packet_loop, "_publish_at_least_once", lambda *arguments: False)
+            patch.setattr(packet_loop, "_publish", lambda *arguments: False)
             patch.setattr(packet_loop, "_puback", _general_puback)
+            patch.setattr(packet_loop, "_exactly_once", packet_loop._packet)
             general = Play(scenario, False)
         assert short.got == general.got
         assert short.counters() == general.counters()
@@ -287,24 +310,45 @@ class TestWhatTakesTheShortPath:
         assert (len(talker.connection.routes), listener.published()[0].topic) == (3, long)
 
     @pure_only
+    @pytest.mark.parametrize("qos", [1, 2])
     @pytest.mark.parametrize("version", [V311, V5], ids=["MQTT 3.1.1", "MQTT 5"])
-    def test_qos_1_needs_no_packet_object(self, version: ProtocolVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_qos_1_and_2_need_no_packet_object(
+        self, version: ProtocolVersion, qos: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world = World()
-        listener = world.client("listener", version)
-        listener.subscribe("t", qos=1)
-        talker = world.client("talker", version)
-        talker.publish("t", qos=1)
-        (first,) = listener.published()
+        listener, talker = world.client("listener", version), world.client("talker", version)
+        listener.subscribe("t", qos=2)
+        talker.publish("t", qos=0)
+        listener.take()
 
         def general(*arguments: object) -> None:
             raise AssertionError("the general path")
 
         monkeypatch.setattr(packet_loop, "_packet", general)
-        assert talker.publish("t", b"x", qos=1) == [PubAck(2)]
-        assert listener.payloads() == [b"x"]
-        listener.acknowledge([first])
-        assert len(world.session("listener").inflight) == 1
+        monkeypatch.setattr("mqttbroker.sessions.wire.encode_publish", general)
+        talker.feed(encode(Publish("t", b"x", qos, packet_id=7), version))
+        assert talker.take() == ([PubAck(7)] if qos == 1 else [PubRec(7)])
+        assert listener.published() == [Publish("t", b"x", qos, packet_id=1)]
+        if qos == 1:
+            listener.feed(encode(PubAck(1), version))
+        else:
+            talker.feed(encode(PubRel(7), version))
+            assert talker.take() == [PubComp(7)]
+            listener.feed(encode(PubRec(1), version))
+            assert listener.take() == [PubRel(1)]
+            listener.feed(encode(PubComp(1), version))
+        assert world.session("listener").inflight == {}
+        assert talker.connection.session.incoming == set()
+        assert talker.connection.inbound == 0
         assert world.log[-1][1] == "connected"
+
+    def test_a_limit_of_qos_that_only_this_listener_has(self) -> None:
+        world = World()
+        talker = world.opened(entrance=world.listener("slow", Limits(max_qos=0)))
+        talker.connect("talker")
+        talker.publish("t")
+        talker.feed(encode(Publish("t", b"", 1, packet_id=1), V5))
+        assert world.logged("connection failed")[0]["reason"] == "qos_not_supported"
 
     def test_a_changed_subscription_makes_a_remembered_route_stale(self) -> None:
         world = World()

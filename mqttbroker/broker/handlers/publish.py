@@ -31,7 +31,7 @@ from mqttbroker.topics import InvalidTopicName, check_topic_name
 if TYPE_CHECKING:
     from mqttbroker.broker.connection import Connection
 
-__all__ = ["check_response_topic", "publish", "pubrel"]
+__all__ = ["again", "check_response_topic", "publish", "pubrel"]
 
 REMEMBERED_ROUTES = 4_096
 """Routes that one connection remembers; past that it starts anew."""
@@ -50,9 +50,9 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
         # remembered, so that each PUBLISH is a new message [MQTT-4.3.2-5].
         connection.answer(b"\x50\x02" + packet_id.to_bytes(2, "big"), session.persistent)
         return
-    if packet.qos and connection.five and connection.inbound >= connection.limits.receive_maximum:
+    if packet.qos and connection.five and connection.inbound >= connection.receive_maximum:
         # [MQTT-3.3.4-7] [MQTT-3.3.4-8]
-        raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {connection.limits.receive_maximum} in flight")
+        raise MQTTError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, f"more than {connection.receive_maximum} in flight")
     route = find_route(connection, topic)
     if route is None:
         # [MQTT-4.3.3-9] The packet identifier of a refused message is not remembered.
@@ -104,7 +104,9 @@ def find_route(connection: Connection, topic: str) -> Route | None:
     """
     core = connection.core
     known = connection.routes.get(topic.encode())
-    if known is not None and known.version == core.router.routes.version:
+    if known is not None and known.version != core.router.routes.version:
+        known = again(connection, known)
+    if known is not None:
         return known
     mount_point = connection.entrance.mount_point
     if mount_point:
@@ -124,6 +126,14 @@ def find_route(connection: Connection, topic: str) -> Route | None:
             connection.routes = {}
         connection.routes[route.topic_bytes] = route
     return route
+
+
+def again(connection: Connection, route: Route) -> Route | None:
+    """What takes the place of a remembered route that is stale, where it is still known that the client may use it."""
+    current = connection.core.router.again(route)
+    if current is not None:
+        connection.routes[current.topic_bytes] = current
+    return current
 
 
 def _topic(connection: Connection, packet: Publish) -> str:
