@@ -41,6 +41,7 @@ COMPILER = "mypy>=1.15"
 MYPY_OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--cache-dir=build/mypy")
 PACKAGES = ("topics", "sessions", "broker", "broker/handlers")
 FURTHER = (
+    "mqttbroker/protocol/publish.py",
     "mqttbroker/protocol/wire.py",
     "mqttbroker/storage/lmdb/batch.py",
     "mqttbroker/storage/lmdb/codec.py",
@@ -49,7 +50,7 @@ FURTHER = (
     "mqttbroker/storage/messages.py",
 )
 # Dataclasses gain nothing, and neither do names that are only imported from elsewhere.
-NOT_COMPILED = {"__init__.py", "authority.py", "entrance.py", "limits.py"}
+NOT_COMPILED = ("broker/authority.py", "broker/entrance.py", "broker/limits.py", "__init__.py")
 
 
 _compiling = False
@@ -66,7 +67,7 @@ def extensions() -> list[Extension]:
     from mypyc.build import mypycify
 
     found = [path for package in PACKAGES for path in sorted(glob(f"mqttbroker/{package}/*.py"))]
-    modules = [path for path in found if Path(path).name not in NOT_COMPILED] + list(FURTHER)
+    modules = [path for path in found if not path.endswith(NOT_COMPILED)] + list(FURTHER)
     made: list[Extension] = mypycify([*MYPY_OPTIONS, *modules], opt_level="3", debug_level="0")
     for each in made:
         each.optional = os.environ.get("MQTTBROKER_COMPILE") != "1"
