@@ -27,8 +27,8 @@ from statistics import median
 from benchmarks.brokers import MOSQUITTO, Certificates, Running, broker, new_loop
 from benchmarks.ratios import ratio
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.transport_clients import V311, Client, connect, framing
 from mqttbroker.bench import Link, Scenario, Transport, run
-from mqttbroker.bench.load import V311, Client, connect
 from mqttbroker.protocol import Disconnect, Publish, SubAck, Subscribe, SubscriptionRequest, encode
 
 WARM_UP = 1_000
@@ -78,7 +78,7 @@ def measures(seconds: float, connections: int) -> list[Measure]:
 
 async def measure_memory(running: Running, link: Link, connections: int) -> Figures:
     """KiB for each connection: idle, and when each has sent itself a large message."""
-    clients = [Client(link.frame) for _ in range(WARM_UP + connections)]
+    clients = [Client(framing(link)) for _ in range(WARM_UP + connections)]
     warm, counted = clients[:WARM_UP], clients[WARM_UP:]
     await _for_some(warm, lambda client, number: connect(client, link, f"warm-{number}"))
     before = running.memory()
@@ -111,10 +111,10 @@ async def measure_connecting(running: Running, link: Link, seconds: float) -> Fi
     async def keep_connecting(number: int, end: float) -> None:
         nonlocal made
         while time.monotonic() < end:
-            client = Client(link.frame)
+            client = Client(framing(link))
             await connect(client, link, f"bench-{number}")
             assert client.transport is not None
-            client.write(link.frame(encode(Disconnect(), V311)))
+            client.write(client.frame(encode(Disconnect(), V311)))
             client.transport.close()
             made += 1
 

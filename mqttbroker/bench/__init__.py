@@ -6,6 +6,7 @@ It knows the protocol's packets and nothing of this broker, which is one of thos
 from __future__ import annotations
 
 from mqttbroker.bench.links import Address, Link, Transport
-from mqttbroker.bench.load import Result, Scenario, run
+from mqttbroker.bench.running import Progress, run
+from mqttbroker.bench.scenario import BenchError, Result, Scenario
 
-__all__ = ["Address", "Link", "Result", "Scenario", "Transport", "run"]
+__all__ = ["Address", "BenchError", "Link", "Progress", "Result", "Scenario", "Transport", "run"]

@@ -1,20 +1,26 @@
 """How clients of the load reach a broker: over TCP, a Unix socket, TLS, and in WebSocket frames over any of them.
 
-A WebSocket client sends each packet in a frame of its own, as MQTT clients do. Frames are masked when they are made,
-which is before the load begins; what comes in is taken out of its frames, and counted as if there were none.
+A client connects and shakes hands with a socket that blocks. The load then goes on without blocking.
 """
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import ssl
-from collections.abc import Callable
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Final
 
-__all__ = ["Address", "Frame", "Link", "Transport", "plain"]
+from mqttbroker.bench.frames import request
+from mqttbroker.bench.scenario import BenchError
+
+__all__ = ["TIMEOUT", "Address", "Link", "Transport"]
+
+TIMEOUT: Final = 10.0
+"""Seconds until a connection must be open, and within which each answer of its hand-shakes must come."""
 
 Address = tuple[str, int] | str
 """A host and port, or the path of a Unix socket."""
@@ -40,136 +46,94 @@ class Transport(Enum):
         return self in (Transport.TLS, Transport.WSS)
 
 
-Frame = Callable[[bytes], bytes]
-"""From a packet to what goes over the wire."""
-
-MASK = b"\x37\xfa\0\0"
-"""A mask that leaves the third and fourth byte of a frame as they are: with it, the packet identifier in an
-acknowledgement needs no work. It is not zero altogether, since a broker might take that for no mask.
-"""
-
-_REQUEST = (
-    b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Protocol: mqtt\r\n\r\n"
-)
-
-
-def plain(packet: bytes) -> bytes:
-    """A packet as it is."""
-    return packet
-
-
-def masked(packet: bytes) -> bytes:
-    """A packet in a binary WebSocket frame, masked."""
-    size = len(packet)
-    if size < 126:
-        length = bytes((0x80 | size,))
-    elif size < 65_536:
-        length = b"\xfe" + size.to_bytes(2, "big")
-    else:
-        length = b"\xff" + size.to_bytes(8, "big")
-    mask = int.from_bytes((MASK * (size // 4 + 1))[:size], "big")
-    return b"\x82" + length + MASK + (int.from_bytes(packet, "big") ^ mask).to_bytes(size, "big")
-
-
-class Receiver(Protocol):
-    """A client of the load."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
-    def data_received(self, data: bytes) -> None: ...
-
-
-class _WebSocket(asyncio.Protocol):
-    """Shakes hands, and takes bytes out of frames."""
-
-    def __init__(self, client: Receiver) -> None:
-        self.client = client
-        self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.client.connection_made(transport)
-        cast("asyncio.Transport", transport).write(_REQUEST)
-
-    def data_received(self, data: bytes) -> None:
-        if self.rest:
-            data = self.rest + data
-        if self.open.done():
-            self._take_frames(data)
-            return
-        head, end, self.rest = data.partition(b"\r\n\r\n")
-        if not end:
-            self.rest = data
-        elif head.startswith(b"HTTP/1.1 101"):
-            self.open.set_result(None)
-        else:
-            self.open.set_exception(ConnectionError(head.decode("latin-1")))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.open.done():
-            self.open.set_exception(exc or ConnectionError("closed"))
-
-    def _take_frames(self, data: bytes) -> None:
-        at, end = 0, len(data)
-        payloads = []
-        while end - at >= 2:
-            length, begin = data[at + 1], at + 2
-            if length >= 126:
-                begin += 2 if length == 126 else 8
-                length = int.from_bytes(data[at + 2 : begin], "big")
-            if begin + length > end:
-                break
-            payloads.append(data[begin : begin + length])
-            at = begin + length
-        self.rest = data[at:]
-        if payloads:
-            self.client.data_received(b"".join(payloads))
-
-
-async def _open_unix(protocol: Receiver, path: str) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            await loop.create_unix_connection(lambda: protocol, path)  # type: ignore[type-var]
-            return
-        except BlockingIOError:
-            # There is no room among those that wait to be accepted. A TCP connection would wait by itself.
-            await asyncio.sleep(0.001)
-
-
 @dataclass(frozen=True)
 class Link:
-    """The way to one broker."""
+    """The way to one broker, and who comes by it. All files are PEM."""
 
     address: Address
     transport: Transport = Transport.TCP
     authority: Path | None = None
-    """Of the broker's certificate, PEM; ``None``: those of the system."""
+    """Of the broker's certificate; ``None``: those of the system."""
+    certificate: Path | None = None
+    """The client's; ``None``: it has none."""
+    key: Path | None = None
+    """The key of that."""
+    check_name: bool = True
+    """Whether the broker's certificate must be for the host."""
+    path: str = "/mqtt"
+    """Of the WebSocket."""
+    username: str | None = None
+    password: bytes | None = None
 
-    @property
-    def frame(self) -> Frame:
-        """What packets are put into."""
-        return masked if self.transport.websocket else plain
+    def connect(self) -> socket.socket:
+        """Connect, up to where MQTT begins. Raise ``OSError``, or :class:`BenchError` where the answer is no
+        WebSocket.
+        """
+        connection = self._unix(self.address) if isinstance(self.address, str) else self._tcp(*self.address)
+        try:
+            if self.transport.websocket:
+                host = "localhost" if isinstance(self.address, str) else "{}:{}".format(*self.address)
+                connection.sendall(request(host, self.path))
+                _read_upgrade(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    async def open(self, client: Receiver) -> None:
-        """Connect a client."""
-        protocol = _WebSocket(client) if self.transport.websocket else client
-        loop = asyncio.get_running_loop()
-        if isinstance(self.address, str):
-            await _open_unix(protocol, self.address)
-        else:
-            await loop.create_connection(lambda: protocol, *self.address, ssl=self.context())  # type: ignore[type-var]
-        if isinstance(protocol, _WebSocket):
-            await asyncio.wait_for(protocol.open, 10)
-
-    def context(self) -> ssl.SSLContext | None:
-        """What a client speaks TLS with, if it does. Nothing is resumed."""
+    def _tcp(self, host: str, port: int) -> socket.socket:
+        plain = socket.create_connection((host, port), TIMEOUT)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.transport.tls:
-            return None
-        if self.authority not in _contexts:
-            _contexts[self.authority] = ssl.create_default_context(cafile=self.authority)
-        return _contexts[self.authority]
+            return plain
+        try:
+            return self.context().wrap_socket(plain, server_hostname=host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _unix(self, path: str) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                connection.connect(path)
+                return connection
+            except BlockingIOError:
+                # There is no room among those that wait to be accepted. A TCP connection would wait by itself.
+                if time.monotonic() > deadline:
+                    connection.close()
+                    raise TimeoutError from None
+                time.sleep(0.001)
+            except BaseException:
+                connection.close()
+                raise
+
+    def context(self) -> ssl.SSLContext:
+        """What a client speaks TLS with. Nothing is resumed. Raise ``OSError`` if a file cannot be used."""
+        made_from = self.authority, self.certificate, self.key, self.check_name
+        context = _contexts.get(made_from)
+        if context is None:
+            context = ssl.create_default_context(cafile=self.authority)
+            context.check_hostname = self.check_name
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+            _contexts[made_from] = context
+        return context
 
 
-_contexts: dict[Path | None, ssl.SSLContext] = {}
+_contexts: dict[tuple[Path | None, Path | None, Path | None, bool], ssl.SSLContext] = {}
+
+
+def _read_upgrade(connection: socket.socket) -> None:
+    """Read the answer, byte by byte, so that nothing behind it is taken."""
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n") and len(answer) < 16_384:
+        byte = connection.recv(1)
+        if not byte:
+            break
+        answer += byte
+    if not answer.startswith(b"HTTP/1.1 101"):
+        with suppress(IndexError):
+            raise BenchError(f"the broker answered no WebSocket: {answer.splitlines()[0].decode('latin-1')}")
+        raise BenchError("the broker closed the connection during the WebSocket hand-shake")

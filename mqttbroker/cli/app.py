@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import mqttbroker
+from mqttbroker.cli.bench import bench
 from mqttbroker.cli.certs import certs
 from mqttbroker.cli.passwd import passwd
 from mqttbroker.cli.properties import PropertyCommand
@@ -30,6 +31,7 @@ app.add_typer(certs, name="certs")
 app.add_typer(store, name="store")
 app.command(cls=PropertyCommand)(pub)
 app.command(cls=PropertyCommand)(sub)
+app.command()(bench)
 
 
 def _show_version(wanted: bool) -> None:
