@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mqttbroker.sessions import Session, Subscription
 from mqttbroker.storage import Message
-from mqttbroker.topics import SharedGroup
+from mqttbroker.topics import Entry, SharedGroup
 
 __all__ = ["Group", "Route", "Sink", "SinkSubscription", "Target"]
 
@@ -27,12 +27,13 @@ class Sink(Protocol):
         """Take the message; must neither wait nor raise."""
 
 
-class SinkSubscription:
+class SinkSubscription(Entry):
     """A sink's place in the subscription tree."""
 
     __slots__ = ("qos", "sink")
 
-    def __init__(self, sink: Sink, qos: int) -> None:
+    def __init__(self, sink: Sink, topic_filter: str, qos: int) -> None:
+        super().__init__(topic_filter, sink)
         self.sink: Sink = sink
         self.qos: int = qos
 
@@ -51,18 +52,28 @@ class Target:
     __slots__ = ("identifiers", "kind", "own", "qos", "retain_as_published", "session")
 
     def __init__(self, session: Session, subscriptions: list[Subscription]) -> None:
+        qos = 0
+        retain_as_published = False
+        heard: list[Subscription] = []
+        identifiers: list[int] = []
+        for each in subscriptions:
+            qos = max(qos, each.qos)
+            retain_as_published = retain_as_published or each.retain_as_published
+            if each.identifier:
+                identifiers.append(each.identifier)
+            if not each.no_local:
+                heard.append(each)
         self.session: Session = session
-        self.qos: int = max(each.qos for each in subscriptions)  # [3.1.1: MQTT-3.3.5-1]
-        self.retain_as_published: bool = any(each.retain_as_published for each in subscriptions)
+        self.qos: int = qos  # [3.1.1: MQTT-3.3.5-1]
+        self.retain_as_published: bool = retain_as_published
         # [MQTT-3.3.4-3] One copy for all, so that [MQTT-3.3.4-5] never applies.
-        self.identifiers: tuple[int, ...] = tuple(each.identifier for each in subscriptions if each.identifier)
+        self.identifiers: tuple[int, ...] = tuple(identifiers)
         self.own: Target | None = self
-        heard = [each for each in subscriptions if not each.no_local]
         if not heard:
             self.own = None
         elif len(heard) < len(subscriptions):
             self.own = Target(session, heard)
-        self.kind: int = session.wire_kind if self.own is self and not self.identifiers else 0
+        self.kind: int = session.wire_kind if self.own is self and not identifiers else 0
 
 
 class Route:
@@ -72,22 +83,36 @@ class Route:
     ``None`` where somebody on the route needs something else; ``verbatim5`` the same for an MQTT 5.0 publisher.
     """
 
-    __slots__ = ("groups", "sinks", "targets", "topic", "topic_bytes", "verbatim4", "verbatim5", "version")
+    __slots__ = ("entries", "groups", "sinks", "targets", "topic", "topic_bytes", "verbatim4", "verbatim5", "version")
 
-    def __init__(self, topic: str, targets: list[Target], groups: list[Group], sinks: list[SinkSubscription]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        targets: list[Target],
+        groups: list[Group],
+        sinks: list[SinkSubscription],
+        entries: list[Subscription | Group | SinkSubscription],
+    ) -> None:
         self.version: int = 0
         self.topic: str = topic
         self.topic_bytes: bytes = topic.encode()
         self.targets: list[Target] = targets
         self.groups: list[Group] = groups
         self.sinks: list[SinkSubscription] = sinks
+        self.entries: list[Subscription | Group | SinkSubscription] = entries
+        """What the subscription tree has answered: as long as it does so, the route is right."""
         self.verbatim4: list[Session] | None = self._verbatim(4)
         self.verbatim5: list[Session] | None = self._verbatim(5)
 
     def _verbatim(self, kind: int) -> list[Session] | None:
-        if self.groups or self.sinks or any(target.kind != kind for target in self.targets):
+        if self.groups or self.sinks:
             return None
-        return [target.session for target in self.targets]
+        sessions: list[Session] = []
+        for target in self.targets:
+            if target.kind != kind:
+                return None
+            sessions.append(target.session)
+        return sessions
 
     @property
     def stores(self) -> bool:

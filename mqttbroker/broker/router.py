@@ -46,14 +46,18 @@ class Router:
             if group is None:
                 group = SharedGroup(share, topic_filter, Strategy(self._limits.shared_strategy), self._rng)
                 self._groups[whole] = group
-                self._tree.add(topic_filter, group, group)
+                self._tree.add(group)
                 self.routes.invalidate(topic_filter)
             group.add(session, subscription)
         else:
-            self._tree.add(topic_filter, session, subscription)
+            self._tree.add(subscription)
             self.routes.invalidate(topic_filter)
-        new = whole not in session.subscriptions
-        session.subscriptions[whole] = subscription
+        subscriptions = session.subscriptions
+        new = whole not in subscriptions
+        if not new:
+            del subscriptions[whole]
+        # Without a share, the key is the string that the tree has made common to all who subscribe to it.
+        subscriptions[subscription.topic_filter] = subscription
         return new
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
@@ -80,17 +84,20 @@ class Router:
         group.remove(session)
         if not len(group):
             del self._groups[whole]
-            self._tree.remove(topic_filter, group)
+            self._tree.remove(topic_filter, group.holder)
             self.routes.invalidate(topic_filter)
 
     def session_changed(self, session: Session) -> None:
-        """The session is written to in another way than before: its routes must be worked out anew."""
-        for topic_filter in session.subscriptions:
-            self.routes.invalidate(topic_filter)
+        """The session is written to in another way than before: its routes must be worked out anew.
+
+        New subscriptions take the place of the old ones, since routes are told apart by what they were made of.
+        """
+        for subscription in list(session.subscriptions.values()):
+            self.subscribe(subscription.copy())
 
     def add_sink(self, sink: Sink, topic_filter: str, qos: int) -> None:
         """Subscribe a sink."""
-        self._tree.add(topic_filter, sink, SinkSubscription(sink, qos))
+        self._tree.add(SinkSubscription(sink, topic_filter, qos))
         self.routes.invalidate(topic_filter)
 
     def remove_sink(self, sink: Sink, topic_filter: str) -> None:
@@ -105,20 +112,37 @@ class Router:
         cached = self.routes.get(topic)
         if cached is not None:
             return cached
+        entries = self._tree.match(topic)  # [MQTT-3.3.2-3]
+        former = self.routes.stale(topic)
+        if former is not None and former.entries == entries:
+            self.routes.renew(topic, former)
+            return former
+        route = self._work_out(topic, entries)
+        self.routes.put(topic, route)
+        return route
+
+    def again(self, route: Route) -> Route | None:
+        """The current route of the topic of a stale one; ``None`` if the rules may be others than they were then."""
+        return self.route(route.topic) if self.routes.stale(route.topic) is route else None
+
+    def _work_out(self, topic: str, entries: list[Subscription | Group | SinkSubscription]) -> Route:
         sessions: dict[Session, list[Subscription]] = {}
         groups: list[Group] = []
         sinks: list[SinkSubscription] = []
-        for entry in self._tree.match(topic):  # [MQTT-3.3.2-3]
+        for entry in entries:
             if isinstance(entry, Subscription):
-                sessions.setdefault(entry.session, []).append(entry)
+                session = entry.session
+                known = sessions.get(session)
+                if known is None:
+                    sessions[session] = [entry]
+                else:
+                    known.append(entry)
             elif isinstance(entry, SinkSubscription):
                 sinks.append(entry)
             else:
                 groups.append(entry)
         targets = [Target(session, found) for session, found in sessions.items() if self.may_receive(session, topic)]
-        route = Route(topic, targets, groups, sinks)
-        self.routes.put(topic, route)
-        return route
+        return Route(topic, targets, groups, sinks, entries)
 
     def may_receive(self, session: Session, topic: str) -> bool:
         """Whether the session's user may be sent messages of this topic, and it is below the mount point.

@@ -14,11 +14,12 @@ from mqttbroker.topics.names import (
 )
 from mqttbroker.topics.routes import CachedRoute, RouteCache
 from mqttbroker.topics.shared import Member, SharedGroup, Strategy
-from mqttbroker.topics.subscriptions import SubscriptionTree
+from mqttbroker.topics.subscriptions import Entry, SubscriptionTree
 from mqttbroker.topics.topic_tree import TopicTree
 
 __all__ = [
     "CachedRoute",
+    "Entry",
     "InvalidTopicFilter",
     "InvalidTopicName",
     "Member",

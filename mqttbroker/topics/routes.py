@@ -10,9 +10,11 @@ reaches inside the cache, it reaches everywhere: a route that leaves the cache f
 cache never has.
 
 Cost. A change to an exact filter is one look-up. A change to a wildcard filter walks the cached topics it matches, up
-to a budget of nodes; past that, the version of the cache is raised, which makes every route stale at once and lets each
-topic be matched anew when it is next used. Stale routes are not cleared in one go: they are replaced in place, and
-every `put` takes one out at the old end, so that they do not hold on to sessions for long.
+to a budget of nodes, and empties their places; past that, the version of the cache is raised, which costs the same
+however many topics there are. It makes every route stale at once, but not wrong: the user matches the topic anew when
+it is next used, which is quick, and where nothing has changed for this topic the route is made current again by
+`renew`. Only where something has is a new one worked out. A topic keeps its place meanwhile, since to plant it in the
+tree of topics takes longer than that.
 
 Contract. The tree must be asked and `put` called with no await between; `invalidate` must be called with no await
 after the change to the tree. Deliberately absent: computing routes, and time: a route does not age.
@@ -55,15 +57,16 @@ class RouteCache(Generic[R]):
         self._max_topics = max_topics
         self._max_topic_length = max_topic_length
         self._budget = budget
-        # In the order of `put`. A plain dictionary is slow to find its oldest key after many have left at that end.
-        self._routes: OrderedDict[str, R] = OrderedDict()
+        # In the order of `put` and `renew`; None is an empty place.
+        # A plain dictionary is slow to find its oldest key after many have left at that end.
+        self._routes: OrderedDict[str, R | None] = OrderedDict()
         # The same topics once more, to be found by filter.
         self._topics: TopicTree[str] = TopicTree()
         self.version = 1
         """Routes with another version are stale."""
 
     def __len__(self) -> int:
-        """The number of routes in the cache, stale ones that have not left yet included."""
+        """The number of places, those of stale routes and the empty ones included."""
         return len(self._routes)
 
     def get(self, topic: str) -> R | None:
@@ -73,24 +76,36 @@ class RouteCache(Generic[R]):
             return None
         return route
 
+    def stale(self, topic: str) -> R | None:
+        """The route in the place of a topic, current or not.
+
+        Between a route's `put` and the time when it is no longer found here, there was no `clear`.
+        """
+        return self._routes.get(topic)
+
+    def renew(self, topic: str, route: R) -> None:
+        """Mark a route that `stale` has found as current: what a new one would say is the same."""
+        self._routes.move_to_end(topic)
+        route.version = self.version
+
     def put(self, topic: str, route: R) -> None:
         """Keep the route of a topic and mark it as current; one that is not to be cached gets version 0 instead."""
         if len(topic) > self._max_topic_length or topic.count("/") >= _MAX_LEVELS or self._max_topics <= 0:
             route.version = 0
             return
-        former = self._routes.get(topic)
-        if former is None:
+        if topic in self._routes:
+            self._empty(topic)
+            self._routes.move_to_end(topic)
+        else:
             while len(self._routes) >= self._max_topics:
                 self._drop(next(iter(self._routes)))
             self._topics.set(topic, topic)
-        else:
-            former.version = 0
-            self._routes.move_to_end(topic)
         route.version = self.version
         self._routes[topic] = route
-        # Stale routes are all at the old end, and one put brings one route at most, so the stale ones run out.
+        # What is out of use gathers at the old end. One put brings one place at most, so that it runs out.
         oldest = next(iter(self._routes))
-        if self._routes[oldest].version != self.version:
+        former = self._routes[oldest]
+        if former is None or former.version != self.version:
             self._drop(oldest)
 
     def invalidate(self, topic_filter: str) -> None:
@@ -101,14 +116,14 @@ class RouteCache(Generic[R]):
         plain = split_share(topic_filter)[1]
         if not is_wildcard(plain):
             if plain in self._routes:
-                self._drop(plain)
+                self._empty(plain)
             return
         topics = self._topics.match_budget(plain, self._budget)
         if topics is None:
             self.version += 1
             return
         for topic in topics:
-            self._drop(topic)
+            self._empty(topic)
 
     def clear(self) -> None:
         """Make every route stale and forget them all."""
@@ -116,6 +131,13 @@ class RouteCache(Generic[R]):
         self._routes = OrderedDict()
         self._topics = TopicTree()
 
+    def _empty(self, topic: str) -> None:
+        route = self._routes[topic]
+        if route is not None:
+            route.version = 0
+            self._routes[topic] = None
+
     def _drop(self, topic: str) -> None:
-        self._routes.pop(topic).version = 0
+        self._empty(topic)
+        del self._routes[topic]
         self._topics.pop(topic)

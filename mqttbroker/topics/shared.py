@@ -26,6 +26,8 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
+from mqttbroker.topics.subscriptions import Entry
+
 __all__ = ["Member", "SharedGroup", "Strategy"]
 
 # Draws before the random strategy looks at all members. With half of them offline, 1 pick in 256 comes to that.
@@ -77,7 +79,7 @@ def _score(seed: int, key: int) -> int:
     return ((mixed ^ (mixed >> 32)) * 0xD6E8_FEB8_6659_FD93) & _MASK
 
 
-class SharedGroup(Generic[M, S]):
+class SharedGroup(Entry, Generic[M, S]):
     """The members of one shared subscription, each with its entry (what it asked for when it subscribed).
 
     The attributes are for reading: members come and go through `add` and `remove`, and the strategy is for life.
@@ -93,12 +95,11 @@ class SharedGroup(Generic[M, S]):
         "members",
         "name",
         "strategy",
-        "topic_filter",
     )
 
     def __init__(self, name: str, topic_filter: str, strategy: Strategy, rng: random.Random) -> None:
+        super().__init__(topic_filter, name)
         self.name = name
-        self.topic_filter = topic_filter
         self.strategy = strategy
         self.members: dict[M, S] = {}
         self._rng = rng

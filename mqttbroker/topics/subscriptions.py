@@ -5,13 +5,14 @@ flat dictionary, whatever the number of its levels; only filters with wildcards 
 slots for ``+`` and ``#``. The cost of `SubscriptionTree.match` follows the paths of the tree that the topic leads
 down, never the number of subscriptions.
 
-A leaf of the tree is `Entries`; how leaves become nodes is told in ``_node.py``.
+A leaf of the tree is the entry of a filter, or `Several` of them; how leaves become nodes is told in ``_node.py``. The
+entry knows its filter and its holder, so that for one subscription there is no object but this and its place.
 
 Rules. ``#`` also matches the level above it. A topic that opens with ``$`` is not matched by a filter that opens with a
 wildcard. Nothing recurses, so depth costs memory only.
 
 Invariants. A node is there only while something ends at it or below it: when the last subscription goes, the tree is as
-it was when it was new. `Entries` is never empty.
+it was when it was new. `Several` are two at least.
 
 Deliberately absent: checks of the filters (see `mqttbroker.topics.names`), shared subscriptions (a
 `mqttbroker.topics.shared.SharedGroup` is a holder like any other, added under its filter without the share prefix),
@@ -26,57 +27,70 @@ from typing import Generic, TypeVar
 from mqttbroker.topics._node import Node, prune
 from mqttbroker.topics.names import is_wildcard
 
-__all__ = ["SubscriptionTree"]
-
-S = TypeVar("S")
+__all__ = ["Entry", "SubscriptionTree"]
 
 
-class Entries(Generic[S]):
-    """The entries of one topic filter: the first one inline, and a dictionary by holder for the others.
+class Entry:
+    """What the tree keeps: something with a topic filter, without ``$share/<group>/``, and a holder.
 
-    A million filters have one subscriber each, and a dictionary would cost four times as much as this object.
-    Holders are told apart the way a dictionary does it.
+    A holder is any hashable object, best one that is hashed by identity, and has one entry for a filter. Neither is
+    changed while the entry is in a tree, but that equal filters become one string.
     """
 
-    __slots__ = ("entry", "holder", "more", "topic_filter")
+    __slots__ = ("holder", "topic_filter")
 
-    def __init__(self, topic_filter: str, holder: object, entry: S) -> None:
-        self.topic_filter = topic_filter
-        self.holder = holder
-        self.entry = entry
-        self.more: dict[object, S] | None = None
+    def __init__(self, topic_filter: str, holder: object) -> None:
+        self.topic_filter: str = topic_filter
+        self.holder: object = holder
 
-    def put(self, holder: object, entry: S) -> S | None:
-        """Add or replace the holder's entry; return what it replaced."""
-        if self.holder == holder:
-            replaced = self.entry
-            self.entry = entry
-            return replaced
-        if self.more is None:
-            self.more = {holder: entry}
-            return None
-        former = self.more.get(holder)
-        self.more[holder] = entry
-        return former
 
-    def collect(self, found: list[S]) -> None:
-        """Append all entries to a list."""
-        found.append(self.entry)
-        if self.more is not None:
-            found.extend(self.more.values())
+S = TypeVar("S", bound=Entry)
 
-    def take(self, holder: object) -> S | None:
-        """Take out the holder's entry and return it; there must be more than one entry."""
-        more = self.more
-        assert more is not None
-        if self.holder == holder:
-            taken: S | None = self.entry
-            self.holder, self.entry = more.popitem()
-        else:
-            taken = more.pop(holder, None)
-        if not more:
-            self.more = None
-        return taken
+
+class Several(Generic[S]):
+    """The entries of one topic filter by their holders, two or more.
+
+    A million filters have one subscriber each, and there the entry itself is the leaf.
+    """
+
+    __slots__ = ("entries", "topic_filter")
+
+    def __init__(self, first: S, second: S) -> None:
+        self.topic_filter: str = first.topic_filter
+        self.entries: dict[object, S] = {first.holder: first, second.holder: second}
+
+
+def _joined(leaf: S | Several[S], entry: S) -> tuple[S | Several[S], S | None]:
+    """Add an entry to those of its filter, or replace its holder's: what is the leaf now, and what was replaced."""
+    entry.topic_filter = leaf.topic_filter  # One string for all who subscribe to it.
+    if isinstance(leaf, Several):
+        replaced = leaf.entries.get(entry.holder)
+        leaf.entries[entry.holder] = entry
+        return leaf, replaced
+    if leaf.holder == entry.holder:
+        return entry, leaf
+    return Several(leaf, entry), None
+
+
+def _parted(leaf: S | Several[S], holder: object) -> tuple[S | Several[S] | None, S | None]:
+    """Take out the holder's entry: what is the leaf now, and what was taken out."""
+    if isinstance(leaf, Several):
+        removed = leaf.entries.pop(holder, None)
+        if len(leaf.entries) > 1:
+            return leaf, removed
+        (left,) = leaf.entries.values()
+        return left, removed
+    if leaf.holder == holder:
+        return None, leaf
+    return leaf, None
+
+
+def _collect(leaf: S | Several[S], found: list[S]) -> None:
+    """Append all entries of a leaf to a list."""
+    if isinstance(leaf, Several):
+        found.extend(leaf.entries.values())
+    else:
+        found.append(leaf)
 
 
 def _rest_matches(topic_filter: str, levels: list[str], start: int) -> bool:
@@ -93,125 +107,120 @@ def _rest_matches(topic_filter: str, levels: list[str], start: int) -> bool:
 
 
 class SubscriptionTree(Generic[S]):
-    """Subscriptions by (topic filter, holder), found by topic name.
-
-    A holder is any hashable object, best one that is hashed by identity; an entry is anything but None. Filters and
-    topics must be well formed, and filters are without ``$share/<group>/``.
-    """
+    """Entries by (topic filter, holder), found by topic name. Filters and topics must be well formed."""
 
     __slots__ = ("_exact", "_root", "_size")
 
     def __init__(self) -> None:
-        self._exact: dict[str, Entries[S]] = {}
-        self._root: Node[Entries[S]] = Node()
+        self._exact: dict[str, S | Several[S]] = {}
+        self._root: Node[S | Several[S]] = Node()
         self._size = 0
 
     def __len__(self) -> int:
-        """The number of (filter, holder) pairs."""
+        """The number of entries."""
         return self._size
 
-    def add(self, topic_filter: str, holder: object, entry: S) -> S | None:
-        """Add the holder's entry for a filter; return the entry that it replaced."""
+    def add(self, entry: S) -> S | None:
+        """Add an entry; return the one with the same filter and holder that it replaced."""
+        topic_filter = entry.topic_filter
         replaced: S | None = None
-        if not is_wildcard(topic_filter):
-            entries = self._exact.get(topic_filter)
-            if entries is None:
-                self._exact[topic_filter] = Entries(topic_filter, holder, entry)
-            else:
-                replaced = entries.put(holder, entry)
+        if is_wildcard(topic_filter):
+            replaced = self._add_wildcard(entry)
         else:
-            replaced = self._add_wildcard(topic_filter, holder, entry)
+            leaf = self._exact.get(topic_filter)
+            if leaf is None:
+                self._exact[topic_filter] = entry
+            else:
+                self._exact[topic_filter], replaced = _joined(leaf, entry)
         if replaced is None:
             self._size += 1
         return replaced
 
-    def _add_wildcard(self, topic_filter: str, holder: object, entry: S) -> S | None:
+    def _add_wildcard(self, entry: S) -> S | None:
+        topic_filter = entry.topic_filter
         node = self._root
+        replaced: S | None = None
         burst_levels: list[str] = []
         for depth, level in enumerate(topic_filter.split("/"), 1):
             if level == "#":
-                if node.hash is not None:
-                    return node.hash.put(holder, entry)
-                node.hash = Entries(topic_filter, holder, entry)
-                return None
+                if node.hash is None:
+                    node.hash = entry
+                else:
+                    node.hash, replaced = _joined(node.hash, entry)
+                return replaced
             branch = node.branch(level)
             if branch is None:
-                node.attach(level, Entries(topic_filter, holder, entry))
+                node.attach(level, entry)
                 return None
-            if isinstance(branch, Entries):
+            if not isinstance(branch, Node):
                 if branch.topic_filter == topic_filter:
-                    return branch.put(holder, entry)
+                    leaf, replaced = _joined(branch, entry)
+                    node.attach(level, leaf)
+                    return replaced
                 # The leaf now goes down with the new one, and as no other is met there, it is split only once.
                 if not burst_levels:
                     burst_levels = branch.topic_filter.split("/")
                 branch = node.burst(level, branch, burst_levels, depth)
             node = branch
-        if node.value is not None:
-            return node.value.put(holder, entry)
-        node.value = Entries(topic_filter, holder, entry)
-        return None
+        if node.value is None:
+            node.value = entry
+        else:
+            node.value, replaced = _joined(node.value, entry)
+        return replaced
 
     def remove(self, topic_filter: str, holder: object) -> S | None:
         """Remove the holder's entry for a filter and return it; None when there was none."""
-        if not is_wildcard(topic_filter):
-            entries = self._exact.get(topic_filter)
-            if entries is None:
-                return None
-            if entries.more is not None:
-                removed = entries.take(holder)
-            elif entries.holder == holder:
-                removed = entries.entry
-                del self._exact[topic_filter]
-            else:
-                return None
-        else:
+        removed: S | None = None
+        if is_wildcard(topic_filter):
             removed = self._remove_wildcard(topic_filter, holder)
+        else:
+            leaf = self._exact.get(topic_filter)
+            if leaf is not None:
+                left, removed = _parted(leaf, holder)
+                if left is None:
+                    del self._exact[topic_filter]
+                elif left is not leaf:
+                    self._exact[topic_filter] = left
         if removed is not None:
             self._size -= 1
         return removed
 
     def _remove_wildcard(self, topic_filter: str, holder: object) -> S | None:
-        path: list[tuple[Node[Entries[S]], str]] = []
+        path: list[tuple[Node[S | Several[S]], str]] = []
         node = self._root
-        entries: Entries[S] | None = None
-        level = ""
         for level in topic_filter.split("/"):
             if level == "#":
-                entries = node.hash
+                if node.hash is None:
+                    return None
+                node.hash, removed = _parted(node.hash, holder)
                 break
             branch = node.branch(level)
             if branch is None:
                 return None
-            if isinstance(branch, Entries):
+            if not isinstance(branch, Node):
                 if branch.topic_filter != topic_filter:
                     return None
-                entries = branch
+                left, removed = _parted(branch, holder)
+                if left is None:
+                    node.cut(level)
+                elif left is not branch:
+                    node.attach(level, left)
                 break
             path.append((node, level))
             node = branch
         else:
-            entries = node.value
-        if entries is None:
-            return None
-        if entries.more is not None:
-            return entries.take(holder)
-        if entries.holder != holder:
-            return None
-        if entries is node.value:
-            node.value = None
-        elif entries is node.hash:
-            node.hash = None
-        else:
-            node.cut(level)
+            if node.value is None:
+                return None
+            node.value, removed = _parted(node.value, holder)
         prune(path, node)
-        return entries.entry
+        return removed
 
     def match(self, topic: str) -> list[S]:
         """A new list of the entries of every filter that matches the topic name, in no particular order."""
         found: list[S] = []
-        entries = self._exact.get(topic)
-        if entries is not None:
-            entries.collect(found)
+        leaf = self._exact.get(topic)
+        if leaf is not None:
+            _collect(leaf, found)
         if not self._root.is_bare():
             self._match_wildcards(topic, found)
         return found
@@ -222,32 +231,32 @@ class SubscriptionTree(Generic[S]):
         barred = topic.startswith("$")
         levels = topic.split("/")
         for depth, level in enumerate(levels, 1):
-            reached: list[Node[Entries[S]]] = []
+            reached: list[Node[S | Several[S]]] = []
             for node in nodes:
                 if not barred:
                     if node.hash is not None:
-                        node.hash.collect(found)
+                        _collect(node.hash, found)
                     branch = node.plus
                     if branch is not None:
-                        if not isinstance(branch, Entries):
+                        if isinstance(branch, Node):
                             reached.append(branch)
                         elif _rest_matches(branch.topic_filter, levels, depth):
-                            branch.collect(found)
+                            _collect(branch, found)
                 if node.children is not None:
                     branch = node.children.get(level)
                 else:
                     branch = node.only if node.only_level == level else None
                 if branch is not None:
-                    if not isinstance(branch, Entries):
+                    if isinstance(branch, Node):
                         reached.append(branch)
                     elif _rest_matches(branch.topic_filter, levels, depth):
-                        branch.collect(found)
+                        _collect(branch, found)
             if not reached:
                 return
             nodes = reached
             barred = False
         for node in nodes:
             if node.value is not None:
-                node.value.collect(found)
+                _collect(node.value, found)
             if node.hash is not None:
-                node.hash.collect(found)  # '#' includes the level above it.
+                _collect(node.hash, found)  # '#' includes the level above it.

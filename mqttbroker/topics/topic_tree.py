@@ -122,7 +122,7 @@ class TopicTree(Generic[V]):
                 continue
             topic: str | None
             if isinstance(branch, str):
-                topic = branch if filter_matches(topic_filter, branch) else None
+                topic = branch if levels[at] == "#" or filter_matches(topic_filter, branch) else None
             else:
                 deep = levels[at] == "#"
                 if not deep and at < last:
@@ -149,7 +149,7 @@ class TopicTree(Generic[V]):
         at_root = True
         for level in topic_filter.split("/"):
             if level == "#":
-                return self._match_deep(topic_filter, nodes, at_root, budget, found)
+                return self._match_deep(nodes, at_root, budget, found)
             reached: list[Node[str]] = []
             for node in nodes:
                 # The branches are counted before they are copied, because there may be a million of them.
@@ -160,7 +160,11 @@ class TopicTree(Generic[V]):
                 branches = _step(node, level, at_root)
                 if level != "+":
                     budget -= len(branches)
-                self._sort_out(topic_filter, branches, reached, found)
+                for branch in branches:
+                    if not isinstance(branch, str):
+                        reached.append(branch)
+                    elif filter_matches(topic_filter, branch):
+                        found.append(self._values[branch])
             if budget < 0:
                 return None
             nodes = reached
@@ -168,9 +172,7 @@ class TopicTree(Generic[V]):
         self._collect(nodes, found)
         return found
 
-    def _match_deep(
-        self, topic_filter: str, nodes: list[Node[str]], at_root: bool, budget: int, found: list[V]
-    ) -> list[V] | None:
+    def _match_deep(self, nodes: list[Node[str]], at_root: bool, budget: int, found: list[V]) -> list[V] | None:
         """Collect the values at these nodes and below them, within what is left of the budget."""
         while nodes:
             self._collect(nodes, found)
@@ -179,20 +181,14 @@ class TopicTree(Generic[V]):
                 budget -= node.width()
                 if budget < 0:
                     return None
-                self._sort_out(topic_filter, _step(node, "#", at_root), reached, found)
+                for branch in _step(node, "#", at_root):
+                    if isinstance(branch, str):
+                        found.append(self._values[branch])
+                    else:
+                        reached.append(branch)
             nodes = reached
             at_root = False
         return found
-
-    def _sort_out(
-        self, topic_filter: str, branches: list[Node[str] | str], nodes: list[Node[str]], found: list[V]
-    ) -> None:
-        """Put the nodes among the branches with the nodes, and the values of matching leaves with what was found."""
-        for branch in branches:
-            if not isinstance(branch, str):
-                nodes.append(branch)
-            elif filter_matches(topic_filter, branch):
-                found.append(self._values[branch])
 
     def _collect(self, nodes: list[Node[str]], found: list[V]) -> None:
         for node in nodes:

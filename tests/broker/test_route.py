@@ -74,15 +74,15 @@ class TestRoute:
         ],
     )
     def test_verbatim(self, targets: list[Target], verbatim4: bool, verbatim5: bool) -> None:
-        route = Route("t", targets, [], [])
+        route = Route("t", targets, [], [], [])
         sessions = [each.session for each in targets]
         assert route.verbatim4 == (sessions if verbatim4 else None)
         assert route.verbatim5 == (sessions if verbatim5 else None)
         assert route.empty is (not targets)
 
     def test_a_sink_needs_a_message(self) -> None:
-        route = Route("t", [], [], [SinkSubscription(Nothing(), 1)])
+        route = Route("t", [], [], [SinkSubscription(Nothing(), "t", 1)], [])
         assert (route.verbatim4, route.verbatim5, route.empty) == (None, None, False)
 
     def test_a_new_route_is_stale_until_it_is_cached(self) -> None:
-        assert Route("t", [], [], []).version == 0
+        assert Route("t", [], [], [], []).version == 0

@@ -266,3 +266,75 @@ class TestEncodingOnce:
         world.client("p").publish("t", properties=Properties(payload_format_indicator=1))
         assert world.session("old").dropped == {Drop.CONGESTED: 1}
         assert len(new.published()) == 1
+
+
+class TestRoutesThatOutliveChanges:
+    """Changes on wildcard filters, with more topics in the cache than one change looks at."""
+
+    TOPICS = tuple(f"a/{number}/t" for number in range(1_000))
+
+    def world(self) -> tuple[World, Peer]:
+        world = World()
+        peer = world.client("s")
+        peer.subscribe("a/7/t", "a/+/t")
+        for topic in self.TOPICS:
+            world.core.router.route(topic)
+        return world, peer
+
+    def test_a_change_elsewhere_leaves_the_route_as_it_is(self) -> None:
+        world, _ = self.world()
+        router = world.core.router
+        route = router.route("a/7/t")
+        world.client("other").subscribe("a/+/x")
+        assert route.version != router.routes.version
+        assert router.again(route) is route
+        assert route.version == router.routes.version
+
+    def test_a_change_that_concerns_the_topic(self) -> None:
+        world, _ = self.world()
+        router = world.core.router
+        route = router.route("a/7/t")
+        other = world.client("other")
+        other.subscribe("a/#")
+        newer = router.again(route)
+        assert newer is not None
+        assert newer is not route
+        assert len(newer.targets) == len(route.targets) + 1
+        other.unsubscribe("a/#")
+        assert len(router.route("a/7/t").targets) == len(route.targets)
+
+    def test_a_publisher_goes_on_with_what_it_remembers(self) -> None:
+        world, peer = self.world()
+        talker = world.client("p")
+        other = world.client("other")
+        for expected in (0, 1, 0):
+            talker.publish("a/7/t", b"x")
+            talker.publish("a/7/t", b"y", qos=1)
+            assert [each.payload for each in peer.published()] == [b"x", b"y"]
+            assert len(other.published()) == 2 * expected
+            other.subscribe("a/#") if not expected else other.unsubscribe("a/#")
+            other.take()
+
+    def test_rules_that_have_changed_are_asked_again(self) -> None:
+        world, _ = self.world()
+        router = world.core.router
+        route = router.route("a/7/t")
+        world.core.rules_changed()
+        assert router.again(route) is None
+        router.route("a/7/t")
+        assert router.again(route) is None
+
+    def test_a_session_that_comes_back_as_another_kind(self) -> None:
+        world, _ = self.world()
+        old = world.client("s2", V311)
+        old.subscribe("a/+/+")
+        route = world.core.router.route("a/7/t")
+        (target,) = (each for each in route.targets if each.session.name == "s2")
+        assert target.kind == 4
+        session = target.session
+        held = session.subscriptions["a/+/+"]
+        session.wire_kind = 5
+        world.core.router.session_changed(session)
+        (target,) = (each for each in world.core.router.route("a/7/t").targets if each.session is session)
+        assert target.kind == 5
+        assert session.subscriptions["a/+/+"].record() == held.record()

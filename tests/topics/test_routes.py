@@ -110,8 +110,22 @@ def test_invalidate(topic_filter: str, left: list[str]) -> None:
     cache.invalidate(topic_filter)
     assert [topic for topic in routes if cache.get(topic)] == left
     assert [topic for topic, route in routes.items() if route.version == cache.version] == left
-    assert len(cache) == len(left)
+    assert [topic for topic in routes if cache.stale(topic)] == left
+    assert len(cache) == len(routes)
     assert cache.version == 1
+
+
+def test_an_empty_place_is_filled_again_or_leaves() -> None:
+    cache, routes = cache_of("a", "b")
+    cache.invalidate("a")
+    newer = Route()
+    cache.put("a", newer)
+    assert (cache.get("a"), len(cache)) == (newer, 2)
+    cache.invalidate("b")
+    cache.put("c", Route())
+    assert len(cache) == 2
+    assert cache.get("a") is newer
+    assert routes["b"].version == 0
 
 
 class TestPastTheBudget:
@@ -150,7 +164,18 @@ class TestPastTheBudget:
         cache.invalidate("+")
         cache.invalidate("a")
         assert routes["a"].version == 0
-        assert len(cache) == 2
+        assert cache.stale("a") is None
+
+    def test_a_stale_route_may_be_renewed(self) -> None:
+        cache, routes = cache_of("a", "b", "c", budget=2)
+        cache.invalidate("+")
+        assert cache.stale("a") is routes["a"]
+        cache.renew("a", routes["a"])
+        assert cache.get("a") is routes["a"]
+        assert cache.get("b") is None
+        cache.put("d", Route())  # Takes the oldest out, which "a" is no longer.
+        assert cache.stale("b") is None
+        assert cache.get("a") is routes["a"]
 
 
 def test_clear() -> None:
@@ -158,6 +183,7 @@ def test_clear() -> None:
     cache.clear()
     assert len(cache) == 0
     assert cache.get("a") is None
+    assert cache.stale("a") is None
     assert all(route.version != cache.version for route in routes.values())
     cache.put("a", routes["a"])
     cache.invalidate("#")

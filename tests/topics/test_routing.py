@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from mqttbroker.topics import RouteCache, SubscriptionTree
+from mqttbroker.topics import RouteCache
+from tests.topics.marks import MarkTree
 from tests.topics.oracle import NaiveSubscriptions
 from tests.topics.strategies import filters, topics
 
@@ -37,7 +38,7 @@ class Routing(RuleBasedStateMachine):
         self.cache: RouteCache[Route] | None = None
         if self.max_topics >= 0:
             self.cache = RouteCache(self.max_topics, self.max_topic_length, self.budget)
-        self.tree: SubscriptionTree[str] = SubscriptionTree()
+        self.tree = MarkTree()
         self.naive = NaiveSubscriptions()
         self.held: list[tuple[str, Route]] = []
         self.number = 0
@@ -53,8 +54,14 @@ class Routing(RuleBasedStateMachine):
             return Route(self.tree.match(topic))
         route = self.cache.get(topic)
         if route is None:
-            route = Route(self.tree.match(topic))
-            self.cache.put(topic, route)
+            entries = sorted(self.tree.match(topic))
+            former = self.cache.stale(topic)
+            if former is not None and former.entries == entries:
+                self.cache.renew(topic, former)
+                route = former
+            else:
+                route = Route(entries)
+                self.cache.put(topic, route)
         self.held.append((topic, route))
         return route
 
@@ -107,8 +114,7 @@ class Routing(RuleBasedStateMachine):
     def teardown(self) -> None:
         for topic_filter, holder in list(self.naive.entries):
             self.tree.remove(topic_filter, holder)
-        assert self.tree._root.is_bare()
-        assert not self.tree._exact
+        assert self.tree.pruned
 
 
 class WithoutCache(Routing):

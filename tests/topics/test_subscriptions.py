@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttbroker.topics import SubscriptionTree
-from mqttbroker.topics.subscriptions import Entries
+from mqttbroker.topics.subscriptions import Several
+from tests.topics.marks import Mark, MarkTree
 from tests.topics.oracle import NaiveSubscriptions
 from tests.topics.strategies import MANY, filters, topics
 from tests.topics.test_names import MATCHES, MATCHES_IDS
@@ -17,14 +17,9 @@ from tests.topics.test_names import MATCHES, MATCHES_IDS
 FILTERS = ["a", "a/b", "+", "#", "a/+", "a/#", "+/b/#", "a/+/c/+/#", "/", "//#", "a/b/c", "+/+/+", "a/x/+", "a/y/+"]
 
 
-def is_pruned(tree: SubscriptionTree[str]) -> bool:
-    """Whether the tree is as it was when it was new."""
-    return not len(tree) and not tree._exact and tree._root.is_bare()
-
-
 @pytest.mark.parametrize(("topic_filter", "topic", "expected"), MATCHES, ids=MATCHES_IDS)
 def test_match_of_one_filter(topic_filter: str, topic: str, expected: bool) -> None:  # [MQTT-4.7.2-1]
-    tree: SubscriptionTree[str] = SubscriptionTree()
+    tree = MarkTree()
     tree.add(topic_filter, "holder", "entry")
     assert tree.match(topic) == (["entry"] if expected else [])
 
@@ -32,7 +27,7 @@ def test_match_of_one_filter(topic_filter: str, topic: str, expected: bool) -> N
 @given(st.lists(st.tuples(st.booleans(), filters, st.integers(1, 3)), max_size=60), st.lists(topics, max_size=10))
 @MANY
 def test_against_the_oracle(changes: list[tuple[bool, str, int]], lookups: list[str]) -> None:
-    tree: SubscriptionTree[str] = SubscriptionTree()
+    tree = MarkTree()
     naive = NaiveSubscriptions()
     for number, (adds, topic_filter, holder) in enumerate(changes):
         if adds:
@@ -45,7 +40,7 @@ def test_against_the_oracle(changes: list[tuple[bool, str, int]], lookups: list[
         assert sorted(tree.match(topic)) == naive.match(topic)
     for topic_filter, held_by in list(naive.entries):
         assert tree.remove(topic_filter, held_by) == naive.remove(topic_filter, held_by)
-    assert is_pruned(tree)
+    assert tree.pruned
 
 
 @pytest.mark.parametrize("topic_filter", ["a/b", "a/+", "a/#"], ids=["exact", "plus", "hash"])
@@ -53,7 +48,7 @@ class TestHolders:
     """One filter with several holders, wherever the tree keeps it."""
 
     def test_replace(self, topic_filter: str) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         assert tree.add(topic_filter, "one", "first") is None
         assert tree.add(topic_filter, "one", "second") == "first"
         assert tree.match("a/b") == ["second"]
@@ -64,7 +59,7 @@ class TestHolders:
         assert len(tree) == 2
 
     def test_remove_what_is_not_there(self, topic_filter: str) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         assert tree.remove(topic_filter, "one") is None
         tree.add(topic_filter, "one", "first")
         assert tree.remove(topic_filter, "two") is None
@@ -75,7 +70,7 @@ class TestHolders:
 
     @pytest.mark.parametrize("count", [1, 2, 3, 100], ids=["one", "two", "three", "hundred"])
     def test_remove_in_any_order(self, topic_filter: str, count: int) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         holders = [object() for _ in range(count)]
         for number, holder in enumerate(holders):
             tree.add(topic_filter, holder, str(number))
@@ -86,17 +81,32 @@ class TestHolders:
             assert tree.remove(topic_filter, holders[number]) == str(number)
             assert sorted(tree.match("a/b")) == sorted(map(str, order))
             assert len(tree) == len(order)
-        assert is_pruned(tree)
+        assert tree.pruned
 
-    def test_one_holder_is_kept_without_a_dictionary(self, topic_filter: str) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+    def test_one_entry_is_kept_without_anything_around_it(self, topic_filter: str) -> None:
+        tree = MarkTree()
         for holder in ["one", "two", "three"]:
             tree.add(topic_filter, holder, holder)
+
+        def leaf() -> object:
+            return tree.tree._exact.get("a/b") or tree.tree._root.branch("a")
+
+        several = leaf()
+        assert isinstance(several, Several)
         tree.remove(topic_filter, "one")
+        assert leaf() is several
         tree.remove(topic_filter, "three")
-        entries = tree._exact.get("a/b") or tree._root.branch("a")
-        assert isinstance(entries, Entries)
-        assert (entries.holder, entries.entry, entries.more) == ("two", "two", None)
+        left = leaf()
+        assert isinstance(left, Mark)
+        assert (left.holder, left.text) == ("two", "two")
+
+    def test_equal_filters_become_one_string(self, topic_filter: str) -> None:
+        tree = MarkTree()
+        for holder in ["one", "two", "three", "one"]:
+            tree.add("".join(list(topic_filter)), holder, holder)  # Each time a new string.
+        first, *others = tree.tree.match("a/b")
+        assert len(others) == 2
+        assert all(other.topic_filter is first.topic_filter for other in others)
 
 
 class TestPruning:
@@ -104,41 +114,41 @@ class TestPruning:
 
     @pytest.mark.parametrize("topic_filter", FILTERS)
     def test_one_filter(self, topic_filter: str) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         tree.add(topic_filter, "holder", "entry")
-        assert not is_pruned(tree)
+        assert not tree.pruned
         assert tree.remove(topic_filter, "holder") == "entry"
-        assert is_pruned(tree)
+        assert tree.pruned
 
     @pytest.mark.parametrize("seed", range(5), ids=lambda seed: f"seed-{seed}")
     def test_all_filters_in_any_order(self, seed: int) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         for topic_filter in FILTERS:
             tree.add(topic_filter, "holder", topic_filter)
         order = random.Random(seed).sample(FILTERS, len(FILTERS))
         for topic_filter in order:
             assert tree.remove(topic_filter, "holder") == topic_filter
-        assert is_pruned(tree)
+        assert tree.pruned
 
     @pytest.mark.parametrize("other", ["a/+/b", "a/+/c/d", "a/+/c/#", "+/+/c", "b/+/c", "a/c", "a/+"])
     def test_removing_what_was_never_added(self, other: str) -> None:
-        tree: SubscriptionTree[str] = SubscriptionTree()
+        tree = MarkTree()
         tree.add("a/+/c", "holder", "entry")
         assert tree.remove(other, "holder") is None
         assert tree.match("a/b/c") == ["entry"]
         tree.remove("a/+/c", "holder")
-        assert is_pruned(tree)
+        assert tree.pruned
 
 
 def test_a_holder_is_found_once_for_each_of_its_filters() -> None:
-    tree: SubscriptionTree[str] = SubscriptionTree()
+    tree = MarkTree()
     for topic_filter in ["a/b", "a/+", "+/b", "+/+", "a/#", "#", "a/b/#", "c/+", "a/b/c"]:
         tree.add(topic_filter, "holder", topic_filter)
     assert sorted(tree.match("a/b")) == sorted(["a/b", "a/+", "+/b", "+/+", "a/#", "#", "a/b/#"])
 
 
 def test_many_filters_that_go_the_same_way_for_long() -> None:
-    tree: SubscriptionTree[str] = SubscriptionTree()
+    tree = MarkTree()
     start = "a/" * 20_000
     for end in ["+", "#", "b/+", "b/#", "+/b"]:
         tree.add(start + end, "holder", end)
@@ -146,14 +156,14 @@ def test_many_filters_that_go_the_same_way_for_long() -> None:
     assert sorted(tree.match(start + "b/b")) == ["#", "+/b", "b/#", "b/+"]
     for end in ["+", "#", "b/+", "b/#", "+/b"]:
         assert tree.remove(start + end, "holder") == end
-    assert is_pruned(tree)
+    assert tree.pruned
 
 
 def test_many_levels() -> None:
-    tree: SubscriptionTree[str] = SubscriptionTree()
+    tree = MarkTree()
     topic_filter = "+/" * 32_767 + "#"
     tree.add(topic_filter, "holder", "entry")
     assert tree.match("/" * 40_000) == ["entry"]
     assert tree.match("a") == []
     tree.remove(topic_filter, "holder")
-    assert is_pruned(tree)
+    assert tree.pruned

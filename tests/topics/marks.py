@@ -1,0 +1,49 @@
+"""A subscription tree whose entries are told apart by a text."""
+
+from __future__ import annotations
+
+from mqttbroker.topics import Entry, SubscriptionTree
+
+__all__ = ["Mark", "MarkTree"]
+
+
+class Mark(Entry):
+    """An entry with a text."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, topic_filter: str, holder: object, text: str) -> None:
+        super().__init__(topic_filter, holder)
+        self.text = text
+
+
+class MarkTree:
+    """The tree, which takes and gives texts instead of entries."""
+
+    def __init__(self) -> None:
+        self.tree: SubscriptionTree[Mark] = SubscriptionTree()
+
+    def __len__(self) -> int:
+        return len(self.tree)
+
+    def add(self, topic_filter: str, holder: object, text: str) -> str | None:
+        """Add a new entry; the text of what it replaced."""
+        replaced = self.tree.add(Mark(topic_filter, holder, text))
+        return None if replaced is None else replaced.text
+
+    def remove(self, topic_filter: str, holder: object) -> str | None:
+        """Remove an entry; its text."""
+        removed = self.tree.remove(topic_filter, holder)
+        if removed is None:
+            return None
+        assert (removed.topic_filter, removed.holder) == (topic_filter, holder)
+        return removed.text
+
+    def match(self, topic: str) -> list[str]:
+        """The texts of all matching entries."""
+        return [entry.text for entry in self.tree.match(topic)]
+
+    @property
+    def pruned(self) -> bool:
+        """Whether the tree is as it was when it was new."""
+        return not len(self.tree) and not self.tree._exact and self.tree._root.is_bare()
