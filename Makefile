@@ -25,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled lint types layers check conformance bench crash browser-example clean
+.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
@@ -63,8 +63,11 @@ conformance: $(VENV)/.installed-dev ## Test the numbered statements, write docs/
 mutation: $(VENV)/.installed-dev ## Change the code at random and see whether the tests notice (ARGS='--size 400 --seed 1')
 	@$(BIN)/python -m tests.mutation --jobs $(JOBS) $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Run the benchmarks
+bench: $(VENV)/.installed-dev ## Measure beside other brokers, write docs/benchmarks.md (ARGS='--quick --only 1,2')
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-check: $(VENV)/.installed-dev ## Compare CPU per message with the release before (ARGS=--update: keep the figures)
+	@$(BIN)/python -m benchmarks.check $(ARGS)
 
 crash: $(VENV)/.installed-dev ## Kill a broker under load ROUNDS times and look what it lost (ARGS='--seed 1 --power-loss')
 	@$(BIN)/python -m tests.durability.crash --rounds $(ROUNDS) $(ARGS)
