@@ -160,18 +160,19 @@ class Load:
             publisher.start(self._poller, self._clients)
 
     def _check_end(self) -> None:
-        if self._board[1] <= 0.0:
+        if time.monotonic() >= self._board[1]:
             raise BenchError("interrupted before everybody was connected")
 
     def drive(self, mark: Callable[[], None]) -> Outcome:
-        """Run until the time on the board, or all messages are delivered. ``mark`` is called when measuring begins and
-        when it ends.
+        """Run until the time on the board, or all messages are delivered. ``mark`` is called at the start, when
+        measuring begins, and at the end.
         """
         scenario, job, board = self.job.scenario, self.job, self._board
         tick = self._turns if scenario.persistent else self._pace if job.rate else None
         counted = self.budget.left * len(self.subscribers) if scenario.fan else self.budget.left
         self._began = self._slow_seen = time.monotonic()
         self._ordered = 0
+        mark()
         if tick is None:
             for publisher in self.publishers:
                 publisher.send(publisher.window)
@@ -207,7 +208,8 @@ class Load:
                     client.flush()
         mark()
         self._note()
-        messages, published, since = before or (self.received(), self.published(), now)
+        # Where it ended during the warm-up, that is what there is.
+        messages, published, since = before or (0, 0, self._began)
         return Outcome(self.received() - messages, self.published() - published, now - since, self.latencies)
 
     def _finished(self, counted: int) -> bool:
@@ -275,5 +277,6 @@ class Load:
             for subscriber in self.subscribers:
                 with suppress(OSError, BenchError):
                     subscriber.connect()
+                    subscriber.leave()
                 subscriber.close()
         self._poller.close()

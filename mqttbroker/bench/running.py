@@ -115,8 +115,9 @@ class _Conductor:
 
     def end(self) -> None:
         """End it now."""
-        self._ended = True
-        self._board[1] = 0.0
+        if not self._ended:
+            self._ended = True
+            self._board[1] = time.monotonic()
 
     def progress(self) -> Progress:
         """Where it is."""
@@ -134,7 +135,7 @@ class _Conductor:
         return Result(
             sum(each.messages for each in outcomes),
             max(each.seconds for each in outcomes),
-            self._used[-1] - self._used[0],
+            self._used[-1] - self._used[-2],
             latencies.percentiles() if latencies is not None else None,
             sum(each.published for each in outcomes),
         )
@@ -171,6 +172,7 @@ class _Conductor:
             self._set_times(START_DELAY)
             for _, pipe in workers:
                 pipe.send(None)
+            self._mark()
             while time.monotonic() < min(self._board[0], self._board[1]):
                 time.sleep(min(STEP, max(0.0, self._board[0] - time.monotonic())))
             self._mark()

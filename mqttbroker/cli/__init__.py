@@ -1,4 +1,5 @@
-"""The command line: ``mqttbroker serve``, ``check-config``, ``passwd``, ``pub`` and ``sub``.
+"""The command line: ``mqttbroker serve``, ``check-config``, ``passwd``, ``pub``, ``sub``
+and ``bench``.
 
 Nothing is imported before it is needed, so that ``mqttbroker --version`` and ``--help`` answer at once.
 Exit codes: 0 done, 1 failed (with one line on standard error), 2 the command line is wrong, 130 interrupted.
