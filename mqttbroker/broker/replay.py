@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mqttbroker.broker.router import identity_of
 from mqttbroker.sessions import Subscription
 from mqttbroker.storage import Message
 
@@ -25,12 +26,13 @@ SLICE = 256
 class Replay:
     """The retained messages of one subscription. It ends with the connection or the subscription."""
 
-    __slots__ = ("_connection", "_core", "_messages", "_next", "_subscription")
+    __slots__ = ("_connection", "_core", "_identity", "_messages", "_next", "_subscription")
 
     def __init__(self, core: BrokerCore, connection: Connection, subscription: Subscription) -> None:
         self._core = core
         self._connection = connection
         self._subscription = subscription
+        self._identity = identity_of(subscription.session)
         self._messages = core.retained.match(subscription.topic_filter, core.now)
         self._next: Message | None = None
         """The message that is to be sent next, where it had to wait."""
@@ -60,6 +62,10 @@ class Replay:
         subscription = self._subscription
         session = subscription.session
         identifiers = (subscription.identifier,) if subscription.identifier else ()
+        no_local = subscription.no_local
+        granted = subscription.qos
+        mount_point = session.mount_point
+        router = self._core.router
         for _ in range(SLICE):
             message = self._next = self._next or next(self._messages, None)
             if message is None:
@@ -69,10 +75,10 @@ class Replay:
             self._next = None
             if message.expired(now):
                 continue  # [MQTT-3.3.2-5] It expired while the client was slow.
-            if subscription.no_local and message.origin == session.client_id:
+            if no_local and message.origin == session.client_id:
                 continue  # [MQTT-3.8.3-3] It makes no difference that the message was retained meanwhile.
-            if self._core.router.may_receive(session, message.topic):
+            if router.may_be_sent(self._identity, mount_point, message.topic):
                 # [3.1.1: MQTT-3.3.1-8] RETAIN is 1: the message is sent because it was retained.
-                qos = min(message.qos, subscription.qos)
+                qos = message.qos if message.qos < granted else granted
                 session.deliver(message, qos, True, identifiers, now)
         return True

@@ -51,7 +51,7 @@ class RouteCache(Generic[R]):
     visit.
     """
 
-    __slots__ = ("_budget", "_max_topic_length", "_max_topics", "_routes", "_topics", "version")
+    __slots__ = ("_all_stale", "_budget", "_max_topic_length", "_max_topics", "_routes", "_topics", "version")
 
     def __init__(self, max_topics: int, max_topic_length: int = 1024, budget: int = 256) -> None:
         self._max_topics = max_topics
@@ -62,6 +62,7 @@ class RouteCache(Generic[R]):
         self._routes: OrderedDict[str, R | None] = OrderedDict()
         # The same topics once more, to be found by filter.
         self._topics: TopicTree[str] = TopicTree()
+        self._all_stale = True
         self.version = 1
         """Routes with another version are stale."""
 
@@ -87,6 +88,7 @@ class RouteCache(Generic[R]):
         """Mark a route that `stale` has found as current: what a new one would say is the same."""
         self._routes.move_to_end(topic)
         route.version = self.version
+        self._all_stale = False
 
     def put(self, topic: str, route: R) -> None:
         """Keep the route of a topic and mark it as current; one that is not to be cached gets version 0 instead."""
@@ -102,6 +104,7 @@ class RouteCache(Generic[R]):
             self._topics.set(topic, topic)
         route.version = self.version
         self._routes[topic] = route
+        self._all_stale = False
         # What is out of use gathers at the old end. One put brings one place at most, so that it runs out.
         oldest = next(iter(self._routes))
         former = self._routes[oldest]
@@ -113,6 +116,8 @@ class RouteCache(Generic[R]):
 
         The share prefix of a shared subscription's filter is disregarded.
         """
+        if self._all_stale:
+            return
         plain = split_share(topic_filter)[1]
         if not is_wildcard(plain):
             if plain in self._routes:
@@ -120,14 +125,19 @@ class RouteCache(Generic[R]):
             return
         topics = self._topics.match_budget(plain, self._budget)
         if topics is None:
-            self.version += 1
+            self.expire()
             return
         for topic in topics:
             self._empty(topic)
 
+    def expire(self) -> None:
+        """Make every route stale, but keep it to be renewed. Until the next `put` or `renew`, `invalidate` is free."""
+        self.version += 1
+        self._all_stale = True
+
     def clear(self) -> None:
         """Make every route stale and forget them all."""
-        self.version += 1
+        self.expire()
         self._routes = OrderedDict()
         self._topics = TopicTree()
 

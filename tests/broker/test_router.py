@@ -338,3 +338,16 @@ class TestRoutesThatOutliveChanges:
         (target,) = (each for each in world.core.router.route("a/7/t").targets if each.session is session)
         assert target.kind == 5
         assert session.subscriptions["a/+/+"].record() == held.record()
+
+    def test_many_subscriptions_that_go_at_once(self) -> None:
+        world, _ = self.world()
+        router = world.core.router
+        other = world.client("other")
+        other.subscribe(*self.TOPICS[:100])
+        routes = [router.route(topic) for topic in self.TOPICS]
+        before = router.routes.version
+        router.unsubscribe_all(world.session("other"))
+        assert router.routes.version == before + 1
+        assert [len(router.route(topic).targets) for topic in self.TOPICS[:101]] == [1] * 101
+        assert router.route(self.TOPICS[500]) is routes[500]
+        assert len(router) == len(world.session("s").subscriptions)

@@ -162,6 +162,7 @@ class TestPastTheBudget:
     def test_a_stale_route_may_be_invalidated(self) -> None:
         cache, routes = cache_of("a", "b", "c", budget=2)
         cache.invalidate("+")
+        cache.renew("b", routes["b"])
         cache.invalidate("a")
         assert routes["a"].version == 0
         assert cache.stale("a") is None
@@ -176,6 +177,22 @@ class TestPastTheBudget:
         cache.put("d", Route())  # Takes the oldest out, which "a" is no longer.
         assert cache.stale("b") is None
         assert cache.get("a") is routes["a"]
+
+
+def test_after_expire_a_change_costs_nothing_until_a_route_is_current() -> None:
+    cache, routes = cache_of("a", "b", "c", budget=1)
+    cache.expire()
+    assert cache.version == 2
+    for topic_filter in ["a", "+", "#"]:
+        cache.invalidate(topic_filter)
+    assert cache.version == 2
+    assert [cache.stale(topic) for topic in routes] == list(routes.values())
+    cache.renew("b", routes["b"])
+    cache.invalidate("b")
+    assert cache.stale("b") is None
+    cache.put("b", Route())
+    cache.invalidate("+")
+    assert cache.version == 3
 
 
 def test_clear() -> None:

@@ -90,6 +90,11 @@ class Routing(RuleBasedStateMachine):
             assert self.route(topic).entries == self.naive.match(topic)
 
     @rule()
+    def expire_all_routes(self) -> None:
+        if self.cache is not None:
+            self.cache.expire()
+
+    @rule()
     def forget_all_routes(self) -> None:
         if self.cache is not None:
             self.cache.clear()
