@@ -8,24 +8,16 @@ another client's ping takes meanwhile.
 
 from __future__ import annotations
 
-import os
 import select
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
-
-from benchmarks.brokers import free_port, wait_until_it_listens
-from benchmarks.subscriptions import in_new_process, resident, timed
+from benchmarks.subscriptions import V311, client, in_new_process, ping, plain_broker, receive, resident, timed
 from mqttbroker.broker import Limits
 from mqttbroker.broker.replay import SLICE
 from mqttbroker.broker.retained import RetainedMessages
-from mqttbroker.protocol import Connect, PingReq, ProtocolVersion, Publish, Subscribe, SubscriptionRequest, encode
+from mqttbroker.protocol import PingReq, Publish, Subscribe, SubscriptionRequest, encode
 from mqttbroker.storage import MemoryStore, Message
 
 __all__ = ["COUNTS", "FILTERS", "Memory", "Replay", "memory", "replay"]
@@ -38,7 +30,6 @@ FILTERS = {
     "one device anywhere": "site/+/floor/+/device/777/temperature",
 }
 PAYLOAD = b"21.5 degrees, ok"
-V311 = ProtocolVersion.V311
 TIMEOUT = 120.0
 
 
@@ -79,11 +70,11 @@ def memory(count: int) -> Memory:
     retained = RetainedMessages(Limits(max_retained_messages=count), MemoryStore())
     before = resident()
 
-    def keep(n: int) -> None:
+    begun = time.perf_counter()
+    for n in range(count):
         topic = topic_of(n)
         retained.keep(Message(topic, topic.encode(), PAYLOAD[:8] + b"%8d" % n, 0, True))
-
-    kept = timed(keep(n) for n in range(count))
+    kept = time.perf_counter() - begun
     grown = resident() - before
     found = {name: _find(retained, topic_filter) for name, topic_filter in FILTERS.items()}
     removed = timed(retained.remove(topic_of(n)) for n in range(count))
@@ -104,52 +95,12 @@ def _find(retained: RetainedMessages, topic_filter: str) -> tuple[int, float, fl
     return count, count / (ended - begun), max(longest, ended - last) * 1e3
 
 
-@contextmanager
-def _broker() -> Iterator[tuple[psutil.Process, int]]:
-    port = free_port()
-    environment = os.environ | {"MQTTBROKER_LIMITS__MAX_RETAINED_MESSAGES": "2000000"}
-    command = [sys.executable, "-m", "mqttbroker", "serve", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    try:
-        wait_until_it_listens(process, ("127.0.0.1", port))
-        yield psutil.Process(process.pid), port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _client(port: int, name: str) -> socket.socket:
-    link = socket.create_connection(("127.0.0.1", port), TIMEOUT)
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    link.sendall(encode(Connect(name, V311), V311))
-    assert _receive(link, 4)[0] == 0x20
-    return link
-
-
-def _receive(link: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = link.recv(size - len(data))
-        if not more:
-            raise ConnectionError("the broker has closed the connection")
-        data += more
-    return data
-
-
-def _ping(link: socket.socket) -> float:
-    """Seconds to an answer."""
-    begun = time.perf_counter()
-    link.sendall(encode(PingReq(), V311))
-    _receive(link, 2)
-    return time.perf_counter() - begun
-
-
 def _fill(port: int, count: int) -> None:
-    link = _client(port, "filler")
+    link = client(port, "filler")
     for first in range(0, count, 1_000):
         numbers = range(first, min(first + 1_000, count))
         link.sendall(b"".join(encode(Publish(topic_of(n), PAYLOAD, 0, True), V311) for n in numbers))
-    _ping(link)  # Everything before it has been taken.
+    ping(link)  # Everything before it has been taken.
     link.close()
 
 
@@ -161,13 +112,13 @@ def _size(numbers: range) -> int:
 def replay(count: int) -> list[Replay]:
     """Fill a broker of its own with so many messages, then subscribe to them."""
     rows = []
-    with _broker() as (process, port):
+    with plain_broker() as (process, port):
         _fill(port, count)
         wanted = {"#": range(count), "site/7/#": range(7, count, 100), "site/+/floor/3/#": range(3, count, 7)}
-        other = _client(port, "other")
+        other = client(port, "other")
         for topic_filter, numbers in wanted.items():
             size = _size(numbers) + 5  # SUBACK comes first.
-            link = _client(port, "reader")
+            link = client(port, "reader")
             pings: list[float] = []
             begun = time.perf_counter()
             link.sendall(encode(Subscribe(1, (SubscriptionRequest(topic_filter, 0),)), V311))
@@ -180,7 +131,7 @@ def replay(count: int) -> list[Replay]:
                 if link in readable:
                     received += len(link.recv(1 << 18))
                 if other in readable:
-                    _receive(other, 2)
+                    receive(other, 2)
                     pings.append(time.perf_counter() - asked)
                     asked = 0.0
                 if not asked:
@@ -188,7 +139,7 @@ def replay(count: int) -> list[Replay]:
                     other.sendall(encode(PingReq(), V311))
             seconds = time.perf_counter() - begun
             if asked:
-                _receive(other, 2)
+                receive(other, 2)
                 pings.append(time.perf_counter() - asked)
             link.close()
             pings.sort()

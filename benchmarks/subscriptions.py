@@ -1,20 +1,26 @@
-"""``python -m benchmarks.subscriptions [scale] [churn]``: what many subscriptions cost, measured within the process.
+"""``python -m benchmarks.subscriptions [scale] [churn] [traffic]``: what many subscriptions cost.
 
 ``scale``  memory, rate of subscribing, and time to find the route of a topic, for 125,000 to 1,000,000 subscriptions on
 filters of each shape, spread over 1,000 and over 100,000 sessions;
-``churn``  finding routes of 100,000 topics again and again while subscriptions come and go.
+``churn``  finding routes of 100,000 topics again and again while subscriptions come and go;
+``traffic``  the same over sockets: messages a second, and CPU of a broker with 5,000 changes a second.
 
-Every row is measured in a new process, so that memory which a former one has left does not count.
+The first two are measured within a process, a new one for each row: what a former one has left does not count.
 """
 
 from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
+import select
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from random import Random
@@ -22,17 +28,52 @@ from typing import TypeVar
 
 import psutil
 
+from benchmarks.brokers import free_port, wait_until_it_listens
 from mqttbroker.broker import EverythingAllowed, Limits
 from mqttbroker.broker.router import Router
+from mqttbroker.protocol import (
+    Connect,
+    PingReq,
+    ProtocolVersion,
+    Publish,
+    Subscribe,
+    SubscriptionRequest,
+    Unsubscribe,
+    encode,
+)
 from mqttbroker.sessions import Session, SessionLimits, Subscription
 from mqttbroker.storage import MemoryStore
 
-__all__ = ["CHANGES", "COUNTS", "SHAPES", "Churn", "Scale", "churn", "in_new_process", "measure", "resident", "timed"]
+__all__ = [
+    "CHANGES",
+    "COUNTS",
+    "SHAPES",
+    "V311",
+    "Churn",
+    "Scale",
+    "Traffic",
+    "churn",
+    "client",
+    "in_new_process",
+    "measure",
+    "ping",
+    "plain_broker",
+    "receive",
+    "resident",
+    "timed",
+    "traffic",
+]
 
 COUNTS = (125_000, 250_000, 500_000, 1_000_000)
 SESSIONS = (1_000, 100_000)
 LOOKUPS = 50_000
 TOPICS = 100_000
+SUBSCRIBERS = 10
+BATCH = 100
+WINDOW = 2_000
+"""Messages under way."""
+TIMEOUT = 120.0
+V311 = ProtocolVersion.V311
 
 R = TypeVar("R")
 
@@ -198,6 +239,136 @@ def churn(change: str, topics: int, lookups_per_change: int) -> Churn:
     )
 
 
+@contextmanager
+def plain_broker() -> Iterator[tuple[psutil.Process, int]]:
+    """A broker without any limits that matter here: its process and its port."""
+    port = free_port()
+    environment = os.environ | {"MQTTBROKER_LIMITS__MAX_RETAINED_MESSAGES": "2000000"}
+    command = [sys.executable, "-m", "mqttbroker", "serve", "--port", str(port), "--log-level", "warning"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        wait_until_it_listens(process, ("127.0.0.1", port))
+        yield psutil.Process(process.pid), port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def client(port: int, name: str) -> socket.socket:
+    """A client that is connected."""
+    link = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.sendall(encode(Connect(name, V311), V311))
+    assert receive(link, 4)[0] == 0x20
+    return link
+
+
+def receive(link: socket.socket, size: int) -> bytes:
+    """Wait for so many bytes."""
+    data = b""
+    while len(data) < size:
+        more = link.recv(size - len(data))
+        if not more:
+            raise ConnectionError("the broker has closed the connection")
+        data += more
+    return data
+
+
+def ping(link: socket.socket) -> float:
+    """Seconds to an answer."""
+    begun = time.perf_counter()
+    link.sendall(encode(PingReq(), V311))
+    receive(link, 2)
+    return time.perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What one run of :func:`traffic` has found."""
+
+    change: str
+    changes_per_second: float
+    messages_per_second: float
+    microseconds: float
+    """CPU time of the broker for each message, its share of the changes included."""
+
+
+def _numbered(n: int) -> str:
+    """Like the exact filters, but all of one length."""
+    return f"site/{n % 100:02}/floor/{n % 7}/device/{n:06}/temperature"
+
+
+class _Load:
+    """A publisher to many topics, their subscribers, and a client whose subscriptions come and go."""
+
+    def __init__(self, port: int, topics: int, change: str) -> None:
+        self.subscribers = [client(port, f"subscriber-{n}") for n in range(SUBSCRIBERS)]
+        for n, link in enumerate(self.subscribers):
+            filters = [SubscriptionRequest(_numbered(each), 0) for each in range(n, topics, SUBSCRIBERS)]
+            for first in range(0, len(filters), 1_000):
+                some = tuple(filters[first : first + 1_000])
+                link.sendall(encode(Subscribe(1, some), V311))
+                receive(link, 2 + len(some) + 3)
+        self.changing = client(port, "changing")
+        self.publisher = client(port, "publisher")
+        order = list(range(topics))
+        Random(4).shuffle(order)
+        packets = [encode(Publish(_numbered(n), b"21.5 degrees, ok"), V311) for n in order]
+        self.size = len(packets[0])
+        self.batches = [b"".join(packets[first : first + BATCH]) for first in range(0, topics, BATCH)]
+        self.changes = [encode(packet, V311) for packet in _changes(change)]
+        self.sent = self.received = self.changed = 0
+        for link in (*self.subscribers, self.changing):
+            link.setblocking(False)
+
+    def run(self, seconds: float, rate: float) -> float:
+        """Publish with a window for so long, with so many changes a second; the seconds that it took."""
+        readers = [*self.subscribers, self.changing]
+        self.sent = self.received = self.changed = 0
+        begun = now = time.perf_counter()
+        while now < begun + seconds or self.sent * self.size > self.received:
+            if now > begun + seconds + TIMEOUT:
+                raise TimeoutError("messages were lost")
+            if now < begun + seconds:
+                due = int((now - begun) * rate) - self.changed
+                if due > 0:
+                    each = self.changes
+                    self.changing.setblocking(True)
+                    self.changing.sendall(b"".join(each[(self.changed + n) % len(each)] for n in range(due)))
+                    self.changing.setblocking(False)
+                    self.changed += due
+                if self.sent * self.size - self.received <= (WINDOW - BATCH) * self.size:
+                    self.publisher.sendall(self.batches[self.sent // BATCH % len(self.batches)])
+                    self.sent += BATCH
+            for link in select.select(readers, [], [], 0.001)[0]:
+                size = len(link.recv(1 << 18))
+                if link is not self.changing:
+                    self.received += size
+            now = time.perf_counter()
+        return now - begun
+
+
+def _changes(change: str) -> list[Subscribe | Unsubscribe]:
+    packets: list[Subscribe | Unsubscribe] = []
+    for n in range(2_000):
+        topic_filter = CHANGES[change](n) or "none"
+        packets.append(Subscribe(1, (SubscriptionRequest(topic_filter, 0),)))
+        packets.append(Unsubscribe(1, (topic_filter,)))
+    return packets
+
+
+def traffic(change: str, rate: float = 5_000, topics: int = TOPICS, seconds: float = 4.0) -> Traffic:
+    """Publish to many topics over sockets while one client's subscriptions come and go."""
+    with plain_broker() as (process, port):
+        load = _Load(port, topics, change)
+        load.run(1.0, 0)
+        before = process.cpu_times()
+        taken = load.run(seconds, rate if change != "none" else 0)
+        after = process.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        return Traffic(change, load.changed / taken, load.sent / taken, used / load.sent * 1e6)
+
+
 def in_new_process(function: Callable[..., R], *arguments: object) -> R:
     """Call the function in a process that does nothing else."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -222,7 +393,13 @@ def main(parts: list[str]) -> None:
             for lookups_per_change in (20, 200):
                 row = in_new_process(churn, change, TOPICS, lookups_per_change)
                 print(f"{change:24}{row.lookups_per_change:16}{row.lookup_us:10.2f}{row.change_us:10.2f}", flush=True)
+    if "traffic" in parts:
+        print(f"{'change':24}{'changes/s':>12}{'messages/s':>12}{'CPU':>8}  (µs)")
+        for change in CHANGES:
+            found = traffic(change)
+            print(f"{change:24}{found.changes_per_second:12,.0f}{found.messages_per_second:12,.0f}", end="")
+            print(f"{found.microseconds:8.2f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["scale", "churn"])
+    main(sys.argv[1:] or ["scale", "churn", "traffic"])
