@@ -42,38 +42,38 @@ class Target:
     """What one session gets of a topic's messages, all its matching subscriptions taken together.
 
     A session gets one copy, at the highest QoS granted, with the identifiers of all of them
-    [MQTT-3.3.4-2] [MQTT-3.3.4-4]. ``own`` is the same for messages that the session published
-    itself: subscriptions with No Local are left out of it [MQTT-3.8.3-3].
+    [MQTT-3.3.4-2] [MQTT-3.3.4-4]. Where ``parted`` is set, messages that the session published itself go to ``own``
+    instead, which leaves out subscriptions with No Local, or nowhere if it is None [MQTT-3.8.3-3].
 
     ``kind`` is 4 or 5 where a QoS 0 message can go out in the one encoding that all such sessions of that version
     share, and 0 where it needs its own.
     """
 
-    __slots__ = ("identifiers", "kind", "own", "qos", "retain_as_published", "session")
+    __slots__ = ("identifiers", "kind", "own", "parted", "qos", "retain_as_published", "session")
 
     def __init__(self, session: Session, subscriptions: list[Subscription]) -> None:
         qos = 0
         retain_as_published = False
-        heard: list[Subscription] = []
+        unheard = 0
         identifiers: list[int] = []
         for each in subscriptions:
             qos = max(qos, each.qos)
             retain_as_published = retain_as_published or each.retain_as_published
             if each.identifier:
                 identifiers.append(each.identifier)
-            if not each.no_local:
-                heard.append(each)
+            if each.no_local:
+                unheard += 1
         self.session: Session = session
         self.qos: int = qos  # [3.1.1: MQTT-3.3.5-1]
         self.retain_as_published: bool = retain_as_published
         # [MQTT-3.3.4-3] One copy for all, so that [MQTT-3.3.4-5] never applies.
         self.identifiers: tuple[int, ...] = tuple(identifiers)
-        self.own: Target | None = self
-        if not heard:
-            self.own = None
-        elif len(heard) < len(subscriptions):
-            self.own = Target(session, heard)
-        self.kind: int = session.wire_kind if self.own is self and not identifiers else 0
+        self.parted: bool = unheard > 0
+        self.own: Target | None = None
+        if unheard:
+            heard = [each for each in subscriptions if not each.no_local]
+            self.own = Target(session, heard) if heard else None
+        self.kind: int = session.wire_kind if not unheard and not identifiers else 0
 
 
 class Route:
@@ -97,8 +97,9 @@ class Route:
         self.topic: str = topic
         self.topic_bytes: bytes = topic.encode()
         self.targets: list[Target] = targets
-        self.groups: list[Group] = groups
-        self.sinks: list[SinkSubscription] = sinks
+        # Most topics have none of these, and the empty tuple takes no memory.
+        self.groups: tuple[Group, ...] = tuple(groups)
+        self.sinks: tuple[SinkSubscription, ...] = tuple(sinks)
         self.entries: list[Subscription | Group | SinkSubscription] = entries
         """What the subscription tree has answered: as long as it does so, the route is right."""
         self.verbatim4: list[Session] | None = self._verbatim(4)

@@ -184,7 +184,7 @@ class Router:
         shared_encoding = message.qos == 0 and not message.retain
         for target in route.targets:  # [MQTT-4.5.0-1]
             session = target.session
-            if target.own is not target and session.client_id == message.origin:
+            if target.parted and session.client_id == message.origin:
                 if target.own is None:
                     continue  # [MQTT-3.8.3-3]
                 target = target.own

@@ -39,7 +39,7 @@ class TestTarget:
             ],
         )
         assert (found.qos, found.retain_as_published, found.identifiers) == (2, True, (3, 4))
-        assert found.own is found
+        assert not found.parted
         assert found.kind == 0
 
     def test_no_local_leaves_the_others(self) -> None:
@@ -49,12 +49,15 @@ class TestTarget:
             session,
             [Subscription(session, "a", 2, no_local=True, identifier=3), Subscription(session, "+", 1, identifier=4)],
         )
+        assert found.parted
         assert found.own is not None
         assert (found.own.qos, found.own.identifiers) == (1, (4,))
         assert found.kind == 0
 
     def test_nothing_but_no_local(self) -> None:
-        assert target(no_local=True).own is None
+        found = target(no_local=True)
+        assert found.parted
+        assert found.own is None
 
     def test_the_kind_is_that_of_the_wire(self) -> None:
         assert [target(kind).kind for kind in (0, 4, 5)] == [0, 4, 5]
