@@ -190,12 +190,16 @@ class Client:
             return True
 
     def leave(self) -> None:
-        """Disconnect and close."""
+        """Disconnect, and wait until the broker has closed: if the client came back before that, the broker might not
+        read what was acknowledged.
+        """
         if self._socket is not None:
             self._socket.settimeout(TIMEOUT)
             self._pending.append(self.frame(encode(Disconnect(), self.version)))
             with suppress(OSError):
                 self._socket.sendall(b"".join(self._pending))
+                while self._socket.recv(65_536):
+                    pass
             self.close()
 
     def read(self, buffer: bytearray) -> None:
