@@ -40,6 +40,7 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 
 EventDict = MutableMapping[str, Any]
 _logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("mqttbroker")
+_standard: Final = logging.getLogger("mqttbroker")
 
 
 def configure_logging(
@@ -126,10 +127,14 @@ def log_event(level: str, event: str, /, **details: object) -> None:
 
     ``exception`` among the details may be an exception, whose traceback is then logged.
     """
+    number = _LEVELS[level]
+    # Asked first: most lines of a busy broker are below its level, and structlog works a while before it asks.
+    if not _standard.isEnabledFor(number):
+        return
     exception = details.pop("exception", None)
     if isinstance(exception, BaseException):
         details["exc_info"] = exception
-    _logger.log(_LEVELS[level], event, **details)
+    _logger.log(number, event, **details)
 
 
 def escape(text: str) -> str:

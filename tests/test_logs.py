@@ -145,6 +145,16 @@ class TestJson:
         assert json.loads(stream.getvalue())["exception"].endswith("ValueError: why")
 
 
+def test_what_is_below_the_level_goes_no_further(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy broker has two such lines for each connection."""
+    stream = configure("warning", "text")
+    monkeypatch.setattr("mqttbroker.logs._logger", None)
+    log_event("info", "connected", client="c")
+    assert stream.getvalue() == ""
+    with pytest.raises(AttributeError):
+        log_event("warning", "connection failed", client="c")
+
+
 def test_an_exception_that_is_only_text_is_a_detail(configure: Configure) -> None:
     stream = configure("info", "json")
     log_event("error", "failed", exception="why")
