@@ -7,6 +7,7 @@ beside what the system and the broker do.
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 import threading
 import time
@@ -128,9 +129,14 @@ async def _one_storm(
             storm.error = storm.error or (None if all(each.done() for each in tasks) else BenchError("interrupted"))
     if storm.error is not None:
         made = len(storm.clients)
-        if isinstance(storm.error, BenchError) and made:
-            raise BenchError(f"after {made} connections: {storm.error}")
-        raise storm.error
+        if not made:
+            raise storm.error
+        why = str(storm.error)
+        if isinstance(storm.error, OSError):
+            why = storm.error.strerror or why
+            if storm.error.errno == errno.EMFILE:
+                why += " (ulimit -n says how many)"
+        raise BenchError(f"after {made} connections: {why}")
     return Result(
         len(storm.clients), storm.last - storm.began, cpu() - used, storm.latencies.percentiles(), storm.begun
     )

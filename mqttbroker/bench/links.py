@@ -81,7 +81,9 @@ class Link:
         return connection
 
     def _tcp(self, host: str, port: int) -> socket.socket:
-        plain = socket.create_connection((host, port), TIMEOUT)
+        plain = socket.create_connection(_found.get((host, port), (host, port)), TIMEOUT)
+        # A name is looked up once. Looking it up can take longer than to connect.
+        _found[host, port] = plain.getpeername()[:2]
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.transport.tls:
             return plain
@@ -122,6 +124,7 @@ class Link:
         return context
 
 
+_found: dict[tuple[str, int], tuple[str, int]] = {}
 _contexts: dict[tuple[Path | None, Path | None, Path | None, bool], ssl.SSLContext] = {}
 
 

@@ -24,7 +24,7 @@ from mqttbroker.cli.bench_output import connections_document, live, messages_doc
 from mqttbroker.cli.bench_target import make_link
 from mqttbroker.cli.endpoint import ClientError, Endpoint
 from mqttbroker.cli.failure import fail
-from mqttbroker.cli.options import ConnectionOptions, wrong
+from mqttbroker.cli.options import ConnectionOptions, check_name, wrong
 
 __all__ = ["bench"]
 
@@ -106,6 +106,7 @@ def bench(
     version5 = _VERSIONS.get(version.lower())
     if version5 is None:
         wrong(f"expected 5 or 311, got {version!r}", "-V")
+    check_name(topic, "--topic")
     options = ConnectionOptions(
         host=host,
         port=port,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from mqttbroker.protocol import ConnAck, ReasonCode
 from mqttbroker.testing import RunningBroker
 from mqttbroker.testing.plugin import BrokerFactory
 from tests.cli.server import Peer, scripted_broker
+from tests.support.logged import until
 from tests.support.pki import Pki
+from tests.support.raw import RawClient
 from tests.transports.site import Site
 
 
@@ -168,6 +172,7 @@ class TestFailures:
             (("pairs", "--url", "mqtt://localhost", "--tls-use-os-certs"), "expected mqtts://"),
             (("pairs", "--publishers", "2", "--subscribers", "3"), "since they are pairs"),
             (("pairs", "-V", "31"), "expected 5 or 311"),
+            (("pairs", "--topic", "a/#"), "Invalid value for --topic"),
             (("circle",), "Invalid value for"),
         ],
     )
@@ -175,6 +180,34 @@ class TestFailures:
         result = await bench(*words)
         assert result.exit_code == 2
         assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal is sent")
+@pytest.mark.parametrize(
+    "words", [("pairs",), ("pairs", "--processes", "2", "--publishers", "2"), ("connect", "--hold", "60")]
+)
+async def test_an_interrupt_ends_it_with_a_report(mqtt_broker: RunningBroker, words: tuple[str, ...]) -> None:
+    client = RawClient(mqtt_broker.host, mqtt_broker.port)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mqttbroker", "bench", *words, "-p", str(mqtt_broker.port), "--json"),
+        *("--seconds", "60", "--connections", "10"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        if words[0] == "connect":
+            await until(lambda: mqtt_broker.call(lambda broker: broker.core.gate.connections) == 10)
+        else:
+            async with client:
+                await client.connect("watcher")
+                await client.subscribe("bench/#")
+                await client.expect_publish()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = await process.communicate()
+    assert (process.returncode, stderr) == (130, b"")
+    document = json.loads(stdout)
+    assert document["interrupted"]
+    assert document.get("delivered", 1) > 0
 
 
 class TestProcess:
