@@ -41,6 +41,10 @@ R = TypeVar("R", bound=CachedRoute)
 
 
 _MAX_LEVELS = 32
+# Stale routes gather at the old end, and must not hold on to sessions for ever: so many puts take one out. With topics
+# that are published to in turn it is just the next one that goes, and needs a put: if each put took one out, none of
+# the stale routes would ever be renewed.
+_PUTS_FOR_ONE = 4
 
 
 class RouteCache(Generic[R]):
@@ -51,7 +55,7 @@ class RouteCache(Generic[R]):
     visit.
     """
 
-    __slots__ = ("_all_stale", "_budget", "_max_topic_length", "_max_topics", "_routes", "_topics", "version")
+    __slots__ = ("_all_stale", "_budget", "_max_topic_length", "_max_topics", "_puts", "_routes", "_topics", "version")
 
     def __init__(self, max_topics: int, max_topic_length: int = 1024, budget: int = 256) -> None:
         self._max_topics = max_topics
@@ -62,6 +66,7 @@ class RouteCache(Generic[R]):
         self._routes: OrderedDict[str, R | None] = OrderedDict()
         # The same topics once more, to be found by filter.
         self._topics: TopicTree[str] = TopicTree()
+        self._puts = 0
         self._all_stale = True
         self.version = 1
         """Routes with another version are stale."""
@@ -105,11 +110,12 @@ class RouteCache(Generic[R]):
         route.version = self.version
         self._routes[topic] = route
         self._all_stale = False
-        # What is out of use gathers at the old end. One put brings one place at most, so that it runs out.
-        oldest = next(iter(self._routes))
-        former = self._routes[oldest]
-        if former is None or former.version != self.version:
-            self._drop(oldest)
+        self._puts += 1
+        if self._puts % _PUTS_FOR_ONE == 0:
+            oldest = next(iter(self._routes))
+            former = self._routes[oldest]
+            if former is None or former.version != self.version:
+                self._drop(oldest)
 
     def invalidate(self, topic_filter: str) -> None:
         """Make stale the routes of all topics that a filter matches: a subscription on it came, changed or went.

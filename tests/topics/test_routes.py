@@ -122,7 +122,7 @@ def test_an_empty_place_is_filled_again_or_leaves() -> None:
     cache.put("a", newer)
     assert (cache.get("a"), len(cache)) == (newer, 2)
     cache.invalidate("b")
-    cache.put("c", Route())
+    cache.put("c", Route())  # The fourth put.
     assert len(cache) == 2
     assert cache.get("a") is newer
     assert routes["b"].version == 0
@@ -148,16 +148,30 @@ class TestPastTheBudget:
         cache.invalidate("a")
         assert newer.version == 0
 
-    def test_every_put_takes_a_stale_route_out(self) -> None:
-        cache, routes = cache_of("a", "b", "c", budget=2)
+    def test_every_fourth_put_takes_a_stale_route_out(self) -> None:
+        cache, routes = cache_of("a", "b", "c", "d", budget=2)
         cache.invalidate("+")
         sizes = []
-        for topic in ["d", "e", "f", "g"]:
+        for topic in "efghijklmnopqrstuvwxyz":
             cache.put(topic, Route())
             sizes.append(len(cache))
-        assert sizes == [3, 3, 3, 4]
+        assert sizes == [5, 6, 7, 7, 8, 9, 10, 10, 11, 12, 13, 13, 14, 15, 16, 16, 17, 18, 19, 20, 21, 22]
         assert all(route.version == 0 for route in routes.values())
-        assert all(cache.get(topic) for topic in "defg")
+        assert all(cache.get(topic) for topic in "efghijklmnopqrstuvwxyz")
+
+    def test_topics_in_turn_are_renewed(self) -> None:
+        topics = [str(number) for number in range(100)]
+        cache, _ = cache_of(*topics, budget=2)
+        cache.expire()
+        put = 0
+        for topic in topics:
+            route = cache.stale(topic)
+            if route is None or topic.endswith("7"):  # These have changed.
+                cache.put(topic, Route())
+                put += 1
+            else:
+                cache.renew(topic, route)
+        assert put < 15
 
     def test_a_stale_route_may_be_invalidated(self) -> None:
         cache, routes = cache_of("a", "b", "c", budget=2)
@@ -174,7 +188,7 @@ class TestPastTheBudget:
         cache.renew("a", routes["a"])
         assert cache.get("a") is routes["a"]
         assert cache.get("b") is None
-        cache.put("d", Route())  # Takes the oldest out, which "a" is no longer.
+        cache.put("d", Route())  # The fourth takes the oldest out, which "a" is no longer.
         assert cache.stale("b") is None
         assert cache.get("a") is routes["a"]
 
