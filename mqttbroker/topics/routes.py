@@ -57,7 +57,7 @@ class RouteCache(Generic[R]):
 
     __slots__ = ("_all_stale", "_budget", "_max_topic_length", "_max_topics", "_puts", "_routes", "_topics", "version")
 
-    def __init__(self, max_topics: int, max_topic_length: int = 1024, budget: int = 256) -> None:
+    def __init__(self, max_topics: int, max_topic_length: int = 1024, budget: int = 64) -> None:
         self._max_topics = max_topics
         self._max_topic_length = max_topic_length
         self._budget = budget
