@@ -26,7 +26,7 @@ class Ratio:
         return cls(median(ratios), min(ratios), max(ratios))
 
     def __str__(self) -> str:
-        return f"{rounded(self.middle)} ({rounded(self.low)}–{rounded(self.high)})"  # noqa: RUF001
+        return f"{rounded(self.middle)} ({rounded(self.low)}–{rounded(self.high)})"
 
 
 def rounded(ratio: float) -> str:

@@ -76,9 +76,9 @@ class Notes:
         """What a table has in the place of a figure."""
         why = measured.failures.get(broker)
         if why is None:
-            return "–"  # noqa: RUF001
+            return "–"
         number = self.numbers.setdefault(f"{title}: {why}", len(self.numbers) + 1)
-        return f"–[^{number}]"  # noqa: RUF001
+        return f"–[^{number}]"
 
     def text(self) -> str:
         """All of them."""
@@ -101,7 +101,7 @@ def _goals(report: Report) -> str:
     for goal in goals:
         verdict = {True: "met", False: "**not met**", None: "not measured"}[goal.met]
         title = report.brokers[goal.build].title if goal.build in report.brokers else goal.build
-        reached = str(goal.reached) if goal.reached else "–"  # noqa: RUF001
+        reached = str(goal.reached) if goal.reached else "–"
         rows.append([f"{title}: {goal.number}. {goal.name}", rounded(goal.wanted), reached, verdict])
     text = "## Goals\n\nCPU time of the broker for one delivered message, as a ratio to Mosquitto's.\n\n"
     plot = "\n![CPU time beside Mosquitto](benchmarks/ratio.svg)\n" if any(goal.reached for goal in goals) else ""
@@ -165,7 +165,7 @@ def _ratios(report: Report, measured: list[Measured], build: str, names: list[st
     rows = []
     for each in measured:
         ratios = [each.ratio(build, name) for name in others]
-        rows.append([_label(each), *("–" if ratio is None else str(ratio) for ratio in ratios)])  # noqa: RUF001
+        rows.append([_label(each), *("–" if ratio is None else str(ratio) for ratio in ratios)])
     title = f"{report.brokers[build].title}: ratio of CPU time to"
     return grid([title, *(report.brokers[name].title for name in others)], rows)
 
@@ -177,7 +177,7 @@ def _floor(report: Report, measured: list[Measured]) -> str:
         floor = each.middle("relay", "cpu")
         if floor is not None:
             ratios = [each.ratio(name, "relay") for name in names]
-            rows.append([_label(each), significant(floor), *(str(ratio) if ratio else "–" for ratio in ratios)])  # noqa: RUF001
+            rows.append([_label(each), significant(floor), *(str(ratio) if ratio else "–" for ratio in ratios)])
     if not rows:
         return ""
     text = (
@@ -225,7 +225,7 @@ def _table(table: Table) -> str:
 
 def _cell(cell: Cell) -> str:
     if cell is None:
-        return "–"  # noqa: RUF001
+        return "–"
     if isinstance(cell, int):
         return f"{cell:,}"
     return significant(cell) if isinstance(cell, float) else cell
