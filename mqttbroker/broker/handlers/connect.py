@@ -179,15 +179,15 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     _set_keep_alive(connection, packet, now)
     properties = _connack_properties(connection, packet, verdict, expiry)
     # Refused before it has any effect if the client cannot take the answer.
-    connection.fitting(ConnAck(False, ReasonCode.SUCCESS, properties))
+    answer = connection.fitting(ConnAck(False, ReasonCode.SUCCESS, properties))
     core.registry.take_over(known_as, now)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
     session, present = core.registry.open(known_as, verdict.username, packet.clean_start, expiry, now)
     before = session.listener, session.wire_kind
     session.listener = entrance.name
     connection.session = session
     core.registry.connected(connection, will)
-    told = present and packet.version != ProtocolVersion.V31  # Its CONNACK has no place for it.
-    connack = ConnAck(told, ReasonCode.SUCCESS, properties)
+    if present and packet.version != ProtocolVersion.V31:  # Its CONNACK has no place for it.
+        answer = encode(ConnAck(True, ReasonCode.SUCCESS, properties), connection.version)
     wire = Wire(
         connection.five,
         connection.client_maximum,
@@ -209,10 +209,9 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
         session.pump(core.now)
 
     # A session that was there before is on disk. While that is full, its client must be able to come and take what it
-    # is
-    # owed, which makes room.
+    # is owed, which makes room.
     promised = session.persistent and (core.store.accepting or not present)
-    connection.answer(encode(connack, connection.version), promised, answered)  # [MQTT-3.1.4-5]
+    connection.answer(answer, promised, answered)  # [MQTT-3.1.4-5]
 
 
 def refuse(connection: Connection, error: MQTTError) -> None:
