@@ -209,9 +209,12 @@ class Session:
         self.last_sequence = sequence
         queued = QueuedMessage(sequence, message, qos, retain, identifiers, 0, False, share)
         if self.quota > 0 and self.outbox.open and not self.queue and not self.backlog and not self.resend:
-            self._owe(message.size)
+            limits = self.limits
+            size = message.size
+            self.owed_bytes += size
+            limits.owed_bytes += size
             if self.persistent:
-                self.limits.store.enqueue(self.client_id, queued)
+                limits.store.enqueue(self.client_id, queued)
             self.loaded = sequence
             self._send(queued, now)
         else:
@@ -327,7 +330,12 @@ class Session:
         if queued is None:
             return
         del self.inflight[packet_id]
-        self._forget(queued)
+        limits = self.limits
+        size = queued.message.size
+        self.owed_bytes -= size
+        limits.owed_bytes -= size
+        if self.persistent:
+            limits.store.dequeue(self.client_id, queued.sequence)
         resend = self.resend
         if self.quota < self.quota_maximum and (not resend or queued.sequence < resend[0].sequence):
             self.quota += 1  # Invariant 3: what waits to be sent again took nothing of this connection's quota.

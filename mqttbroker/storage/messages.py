@@ -32,6 +32,7 @@ class Message:
         "properties",
         "qos",
         "retain",
+        "size",
         "topic",
         "topic_bytes",
     )
@@ -57,6 +58,8 @@ class Message:
         """When the message expires; 0.0 when it never does."""
         self.origin: str = origin
         """Client identifier of the publisher; empty when the message entered in some other way."""
+        self.size: int = len(topic_bytes) + len(payload) + len(properties)
+        """Bytes that count towards the limits of queues and retained messages."""
         self.head: bytes = b""
         self.kind: int = 0
 
@@ -90,11 +93,6 @@ class Message:
     def expired(self, now: float) -> bool:
         """Whether the message has expired, and may not be sent any more [MQTT-3.3.2-5]."""
         return bool(self.expires_at) and now >= self.expires_at
-
-    @property
-    def size(self) -> int:
-        """Bytes that count towards the limits of queues and retained messages."""
-        return len(self.topic_bytes) + len(self.payload) + len(self.properties)
 
 
 class QueuedMessage:
