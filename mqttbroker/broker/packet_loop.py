@@ -1,8 +1,8 @@
-"""The packet loop: from received bytes to handled packets, with the short paths of PUBLISH and PUBACK.
+"""The packet loop: from received bytes to handled packets, with the short paths of PUBLISH and its answers.
 
 A short path never builds a packet object. A run of QoS 0 messages that need no rewriting is passed on as one slice of
-what was received; a plain QoS 1 message and a plain PUBACK are read in place. Everything else is decoded and goes to
-its handler. Which of the two ways a packet takes makes no difference that anybody can see:
+what was received; a plain QoS 1 or 2 message and what acknowledges it are read in place. Everything else is decoded and
+goes to its handler. Which of the two ways a packet takes makes no difference that anybody can see:
 ``tests/broker/test_short_path.py`` holds them equal.
 """
 
