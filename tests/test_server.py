@@ -16,7 +16,7 @@ import pytest
 from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig
 from mqttbroker.protocol import InvalidPacket, Properties, Publish, ReasonCode
 from mqttbroker.security import PasswordFile, SecurityError
-from mqttbroker.server import Broker
+from mqttbroker.server import COLLECT_AFTER, Broker, collect_seldom
 from mqttbroker.storage import StoreError
 from mqttbroker.topics import InvalidTopicFilter, InvalidTopicName
 from tests.storage.deferred import DeferredStore
@@ -265,6 +265,26 @@ def _users(folder: Path) -> Path:
     users.set("ann", b"secret")
     users.save()
     return path
+
+
+class TestGarbageCollector:
+    async def test_a_broker_in_a_program_leaves_it_alone(self) -> None:
+        before = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+        async with Broker(ANYWHERE):
+            assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before
+
+    def test_a_program_of_its_own_lets_it_look_seldom(self) -> None:
+        thresholds = gc.get_threshold()
+        gc.disable()
+        try:
+            collect_seldom()
+            assert gc.isenabled()
+            assert gc.get_threshold() == COLLECT_AFTER
+            assert gc.get_freeze_count() > 0
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*thresholds)
+            gc.enable()
 
 
 async def _serve(first: str = "pass") -> tuple[asyncio.subprocess.Process, int]:
