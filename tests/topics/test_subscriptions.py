@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttbroker.topics.subscriptions import Several
-from tests.topics.marks import Mark, MarkTree
+from mqttbroker.topics.subscriptions import Entry, Several
+from tests.topics.marks import MarkTree
 from tests.topics.oracle import NaiveSubscriptions
 from tests.topics.strategies import MANY, filters, topics
 from tests.topics.test_names import MATCHES, MATCHES_IDS
@@ -97,8 +97,8 @@ class TestHolders:
         assert leaf() is several
         tree.remove(topic_filter, "three")
         left = leaf()
-        assert isinstance(left, Mark)
-        assert (left.holder, left.text) == ("two", "two")
+        assert isinstance(left, Entry)
+        assert (left.holder, tree.texts[left]) == ("two", "two")
 
     def test_equal_filters_become_one_string(self, topic_filter: str) -> None:
         tree = MarkTree()
