@@ -111,7 +111,9 @@ def _titles() -> dict[int, str]:
     titles = {case.number: case.name for case in CASES}
     sections = {section.key: section.title for section in SECTIONS}
     titles |= {case.number: sections[case.section] for case in CASES if case.section != "messages"}
-    return titles | {each.number: each.title for each in FURTHER}
+    for each in FURTHER:
+        titles[each.number] = f"{titles[each.number]}; {each.title}" if each.number in titles else each.title
+    return titles
 
 
 if __name__ == "__main__":
