@@ -94,9 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="one round of half a second each")
     parser.add_argument("--only", type=_numbers, metavar="N,N", help="numbers of what is measured")
-    parser.add_argument(
-        "--peers", type=_peers, metavar="NAME,NAME", help=f"beside {' and '.join(OURS)}: some of {BROKERS[2:]}"
-    )
+    others = ", ".join(name for name in BROKERS if name not in OURS)
+    parser.add_argument("--peers", type=_peers, metavar="NAME,NAME", help=f"others to measure; all are {others}")
     parser.add_argument(
         "--broker", action="append", default=[], metavar="NAME=COMMAND", help="another one; {port} is replaced"
     )
