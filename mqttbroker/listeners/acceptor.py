@@ -24,6 +24,7 @@ from mqttbroker.listeners.host import Host
 from mqttbroker.listeners.proxy_protocol import ProxyHeader, ProxyHeaderError, ProxyHeaderReader
 from mqttbroker.listeners.sockets import UnixAddress, format_address, tcp_sockets, unix_peer, unix_socket
 from mqttbroker.listeners.stream import Arrival, StreamProtocol
+from mqttbroker.listeners.transport import Poller, SocketTransport, Transport
 from mqttbroker.listeners.trust import TrustedNetworks
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ class Listener:
         unix = connected.family == getattr(socket, "AF_UNIX", None)
         try:
             connected.setblocking(False)
+            if not unix:
+                # A small packet does not wait until the one before it is acknowledged.
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = unix_peer(connected) if unix else Peer(format_address(address))
         except OSError:
             connected.close()
@@ -204,12 +208,14 @@ class Listener:
             return
         arrival = Arrival(host, self.entrance, peer, "" if trusted else ip, now)
         arrival.believed = trusted and not self._proxy_protocol
-        if host.core.gate.enter(self.entrance, arrival.counted, now, peer.address):
+        if not host.core.gate.enter(self.entrance, arrival.counted, now, peer.address):
+            connected.close()
+        elif host.poller is not None and self.tls is None and not self._proxy_protocol:
+            self._attach(host.poller, self._protocol(arrival), connected)
+        else:
             task = self._spawn(self._begin(connected, arrival))
             # Also where the task is cancelled before it has begun.
             task.add_done_callback(lambda _: self._begun(connected, arrival))
-        else:
-            connected.close()
 
     def _begun(self, connected: socket.socket, arrival: Arrival) -> None:
         if not arrival.made:
@@ -244,14 +250,16 @@ class Listener:
             )
 
     async def _open_transport(self, connected: socket.socket, arrival: Arrival, deadline: float) -> None:
-        def protocol() -> StreamProtocol:
-            return self._protocol(arrival)
+        def protocol(transport: Transport) -> StreamProtocol:
+            stream = self._protocol(arrival)
+            stream.connection_made(transport)
+            return stream
 
         if self.tls is None:
-            await self._connect(protocol, connected)
+            await self._connect(self._protocol(arrival), connected)
             return
-        encryption = Encryption(self.tls.context, protocol, self._host.receive_buffer, self._host.loop)
-        await self._connect(lambda: encryption, connected)
+        encryption = Encryption(self.tls.context, protocol, self._host.loop)
+        await self._connect(encryption, connected)
         try:
             if not self._stopping:
                 async with asyncio.timeout_at(deadline):
@@ -261,16 +269,23 @@ class Listener:
             if not arrival.made:
                 encryption.abort()
 
-    async def _connect(self, protocol: Callable[[], asyncio.BufferedProtocol], connected: socket.socket) -> None:
-        """Hand a socket to the event loop. That waits for nobody; were it cancelled in the middle, each loop would
-        leave something else behind.
-        """
+    async def _connect(self, receiver: StreamProtocol | Encryption, connected: socket.socket) -> None:
+        """Read from the socket from now on, and hand on what comes."""
+        if self._host.poller is not None:
+            self._attach(self._host.poller, receiver, connected)
+            return
+        # That waits for nobody; were it cancelled in the middle, each loop would leave something else behind.
         task = asyncio.current_task()
         self._opening.add(task)
         try:
-            await self._host.loop.connect_accepted_socket(protocol, connected)
+            await self._host.loop.connect_accepted_socket(lambda: cast("asyncio.Protocol", receiver), connected)
         finally:
             self._opening.discard(task)
+
+    def _attach(self, poller: Poller, receiver: StreamProtocol | Encryption, connected: socket.socket) -> None:
+        transport = SocketTransport(poller, connected, receiver)
+        receiver.connection_made(transport)
+        transport.start()
 
     def _learn(self, arrival: Arrival, header: ProxyHeader) -> None:
         """Take over what a trusted proxy says about its client. Raises :class:`_TurnedAwayError` when that may not

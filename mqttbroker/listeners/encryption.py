@@ -19,26 +19,26 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
-__all__ = ["RECEIVE_SIZE", "Encryption"]
+from mqttbroker.listeners.transport import Receiver, Transport
 
-RECEIVE_SIZE = 65_536
-"""Bytes that are read at once."""
+__all__ = ["Encryption"]
+
+HANDED_ON = 65_536
+"""Bytes that the protocol is given at once, more or less."""
 PIECE = 16_384
 """Bytes that are encrypted or decrypted at once: as many as a record of TLS holds, so that more would save little."""
 
 
-class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
+class Encryption:
     """A protocol to the socket's transport, and the transport of the protocol above.
 
     That protocol is made when the hand-shake is done, and knows nothing of it. :attr:`shaken` tells how that went.
-    ``buffer`` is for what comes in, and may serve all connections: it is used up before the next read.
     """
 
     __slots__ = (
         "_below",
-        "_buffer",
         "_failure",
         "_full",
         "_incoming",
@@ -57,23 +57,20 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
     def __init__(
         self,
         context: ssl.SSLContext,
-        make: Callable[[], asyncio.BufferedProtocol],
-        buffer: memoryview,
+        make: Callable[[Encryption], Receiver],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__()
         self.shaken: asyncio.Future[None] = loop.create_future()
         """Done when the protocol has its transport. Has ``OSError``, of which ``ssl.SSLError`` is one, where the
         hand-shake has failed and the socket is closed.
         """
         self._loop = loop
         self._make = make
-        self._buffer = buffer[:RECEIVE_SIZE]
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._below: asyncio.Transport = _NO_TRANSPORT
-        self._protocol: asyncio.BufferedProtocol | None = None
+        self._below: Transport = _NO_TRANSPORT
+        self._protocol: Receiver | None = None
         self._rest: memoryview = _NOTHING
         """What has come in and is not in ``_incoming`` yet."""
         self._reading: bool = True
@@ -85,20 +82,16 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
 
     # What the socket's transport calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._below = cast("asyncio.Transport", transport)
+    def connection_made(self, transport: Transport) -> None:
+        self._below = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         if self._over:
             return
-        if nbytes <= PIECE and not self._rest:
-            self._incoming.write(self._buffer[:nbytes])
+        if len(data) <= PIECE and not self._rest:
+            self._incoming.write(data)
         else:
-            # A copy, since what is decrypted may come to stand in the same buffer.
-            self._rest = memoryview(bytes(self._rest) + bytes(self._buffer[:nbytes]))
+            self._rest = memoryview(bytes(self._rest) + data)
             self._take_piece()
         if self._protocol is not None:
             self._read(self._protocol)
@@ -152,34 +145,35 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
             self._fail(error)
         else:
             self._transmit()
-            protocol = self._protocol = self._make()
-            protocol.connection_made(self)
+            protocol = self._protocol = self._make(self)
             if not self.shaken.done():
                 self.shaken.set_result(None)
             self._read(protocol)
 
-    def _read(self, protocol: asyncio.BufferedProtocol) -> None:
+    def _read(self, protocol: Receiver) -> None:
         """Hand on what is here, as long as the protocol wants it."""
-        full = True
-        while full and self._reading and not self._over and not self._below.is_closing():
-            target = cast("memoryview", protocol.get_buffer(-1))
-            count, ended = 0, False
+        more = True
+        while more and self._reading and not self._over and not self._below.is_closing():
+            pieces: list[bytes] = []
+            count = 0
+            ended = more = False
             try:
-                while count < len(target) and not ended:
+                while not (more or ended):
                     if not self._incoming.pending and not self._tls.pending() and not self._take_piece():
                         break
                     try:
-                        got = cast("int", self._tls.read(len(target) - count, target[count:]))
+                        piece = self._tls.read(PIECE)
                     except ssl.SSLWantReadError:
                         continue
-                    count += got
-                    ended = not got
+                    pieces.append(piece)
+                    count += len(piece)
+                    ended = not piece
+                    more = count >= HANDED_ON
             except ssl.SSLError as error:
                 self._fail(error)
             self._transmit()
             if count:
-                protocol.buffer_updated(count)
-            full = count == len(target)
+                protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             if ended:
                 # After what the protocol answers to the last bytes, which it writes at the end of this turn.
                 self._loop.call_soon(self._client_has_ended)
@@ -210,7 +204,7 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
 
     # What the protocol calls.
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         if self._over or self._below.is_closing():
             return
         full = self._full
@@ -226,9 +220,6 @@ class Encryption(asyncio.Transport, asyncio.BufferedProtocol):
         if self._full and not full:
             # When all of it is here, so that the protocol sees how much that is.
             self.pause_writing()
-
-    def can_write_eof(self) -> bool:
-        return True
 
     def write_eof(self) -> None:
         self._say_goodbye()

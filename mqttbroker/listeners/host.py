@@ -1,4 +1,4 @@
-"""What listeners share: the broker's core, its clock, its turns and one receive buffer.
+"""What listeners share: the broker's core, its clock, its turns, and who watches the sockets.
 
 A turn is one round of the event loop. Whatever the connections that were read in it have written to one another is
 sent at its end, in one piece for each of them: :meth:`Host.flush_soon` after every entrance into the core sees to
@@ -13,14 +13,11 @@ import asyncio
 import time
 
 from mqttbroker.broker import BrokerCore
+from mqttbroker.listeners.transport import HAS_EPOLL, Poller
 from mqttbroker.sessions import Carrier
 
-__all__ = ["RECEIVE_BUFFER_SIZE", "Clock", "Host"]
+__all__ = ["Clock", "Host"]
 
-RECEIVE_BUFFER_SIZE = 131_072
-"""Bytes that are read at once, at most. Of larger pieces the C library's memory goes back to the system and comes anew
-with each of them, which costs several times what it takes to pass them on.
-"""
 FLUSH_NOW = 65_536
 """Bytes of one read past which the outboxes are emptied at once: they should not grow for a whole turn."""
 TICK = 1.0
@@ -52,8 +49,7 @@ class Host:
         core.wake = self.flush_soon
         self.clock: Clock = clock
         self.loop: asyncio.AbstractEventLoop = loop
-        # One buffer serves every connection: what is in it is used up before the next read.
-        self.receive_buffer: memoryview = memoryview(bytearray(RECEIVE_BUFFER_SIZE))
+        self.poller: Poller | None = Poller(loop, self._begin_turn, self._end_turn) if HAS_EPOLL else None
         self.carriers: set[Carrier] = set()
         """Those whose sockets are open, also of connections that have ended."""
         self.stopping: bool = False
@@ -71,6 +67,8 @@ class Host:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.poller is not None:
+            self.poller.close()
 
     def read(self, count: int) -> None:
         """So many bytes were read and handled: send what came of it, at the latest at the end of this turn."""
@@ -83,14 +81,17 @@ class Host:
         """Send what is in the outboxes at the end of this turn."""
         if not self._flush_due:
             self._flush_due = True
-            self.loop.call_soon(self._end_of_turn)
+            self.loop.call_soon(self._end_turn)
 
     def flush(self) -> None:
         """Send what is in the outboxes now."""
         if self.core.flush():
             self.flush_soon()
 
-    def _end_of_turn(self) -> None:
+    def _begin_turn(self) -> None:
+        self._flush_due = True  # At the end of it, whatever happens.
+
+    def _end_turn(self) -> None:
         self._flush_due = False
         self.flush()
 

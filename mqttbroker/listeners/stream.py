@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import replace
-from typing import cast
 
 from mqttbroker.broker import Connection, Entrance, Peer
 from mqttbroker.listeners.host import Host
+from mqttbroker.listeners.transport import Transport
 from mqttbroker.security import TlsError
 
 __all__ = ["LINGER", "Arrival", "StreamProtocol"]
@@ -44,15 +44,15 @@ class Arrival:
         """Whether a protocol has taken over, and tells the gate when the socket is closed."""
 
 
-class StreamProtocol(asyncio.BufferedProtocol):
-    """One socket, which carries bytes for one :class:`Connection`. Reads into the buffer that all of them share."""
+class StreamProtocol:
+    """One socket, which carries bytes for one :class:`Connection`."""
 
     def __init__(self, arrival: Arrival) -> None:
         self.host: Host = arrival.host
         self.entrance: Entrance = arrival.entrance
         self.counted: str = arrival.counted
         self.believed: bool = arrival.believed
-        self.transport: asyncio.Transport = _NO_TRANSPORT
+        self.transport: Transport = _NO_TRANSPORT
         self.connection: Connection | None = None
         self._arrival: Arrival | None = arrival
         self._deadline: asyncio.TimerHandle | None = None
@@ -63,12 +63,12 @@ class StreamProtocol(asyncio.BufferedProtocol):
 
     # What the event loop calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Transport) -> None:
         arrival = self._arrival
         assert arrival is not None
         self._arrival = None
         arrival.made = True
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = transport
         self.host.carrier_opened(self)
         self.transport.set_write_buffer_limits(self.host.core.limits.max_outbound_buffer)
         peer = arrival.peer
@@ -85,12 +85,12 @@ class StreamProtocol(asyncio.BufferedProtocol):
                 return
         self.connection = self.host.core.accept(self, peer, self.entrance, self.host.clock(), arrival.at)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.host.receive_buffer
+    def data_received(self, data: bytes) -> None:
+        self.received(data)
+        self.host.read(len(data))
 
-    def buffer_updated(self, nbytes: int) -> None:
-        self.received(bytes(self.host.receive_buffer[:nbytes]))
-        self.host.read(nbytes)
+    def eof_received(self) -> bool | None:
+        return None  # The transport closes.
 
     def connection_lost(self, exc: Exception | None) -> None:
         now = self.host.clock()

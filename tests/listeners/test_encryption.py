@@ -1,4 +1,4 @@
-"""Records that come in faster than TLS is given them, into a buffer that the protocol above has as well."""
+"""Records that come in faster than TLS is given them, and messages of any size that go out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import ssl
 
 import pytest
 
-from mqttbroker.listeners.encryption import PIECE, RECEIVE_SIZE, Encryption
+from mqttbroker.listeners.encryption import HANDED_ON, PIECE, Encryption
 from mqttbroker.listeners.tls import CertificateFiles, TlsFiles, TlsSettings
+from mqttbroker.listeners.transport import Transport
 from tests.support.pki import Pki
 
 
@@ -33,24 +34,20 @@ class Below(asyncio.Transport):
         self.reading = True
 
 
-class Above(asyncio.BufferedProtocol):
+class Above(asyncio.Protocol):
     """Keeps what it gets, and stops reading each time if it is told to."""
 
-    def __init__(self, buffer: memoryview, pauses: bool) -> None:
-        self.buffer: memoryview = buffer
+    def __init__(self, pauses: bool) -> None:
         self.pauses: bool = pauses
         self.received: bytes = b""
-        self.transport: asyncio.Transport = Below()
+        self.transport: Transport = Below()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def made(self, transport: Transport) -> Above:
         self.transport = transport
+        return self
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.received += bytes(self.buffer[:nbytes])
+    def data_received(self, data: bytes) -> None:
+        self.received += data
         if self.pauses:
             self.transport.pause_reading()
 
@@ -67,10 +64,10 @@ class Client:
             try:
                 self.tls.do_handshake()
             except ssl.SSLWantReadError:
-                feed(server, self.outgoing.read())
+                server.data_received(self.outgoing.read())
                 self.incoming.write(b"".join(below.written))
                 below.written.clear()
-        feed(server, self.outgoing.read())
+        server.data_received(self.outgoing.read())
         self.incoming.write(b"".join(below.written))
         below.written.clear()
 
@@ -81,29 +78,21 @@ class Client:
         return self.outgoing.read()
 
 
-def feed(server: Encryption, data: bytes) -> None:
-    """Let a read bring this."""
-    server.get_buffer(-1)[: len(data)] = data
-    server.buffer_updated(len(data))
-
-
-@pytest.mark.parametrize("room", [1_000, PIECE, 2 * RECEIVE_SIZE], ids=["little", "a piece", "more than there is"])
 @pytest.mark.parametrize("pauses", [False, True], ids=["read on", "read now and then"])
-async def test_everything_arrives(pki: Pki, room: int, pauses: bool) -> None:
+async def test_everything_arrives(pki: Pki, pauses: bool) -> None:
     loop = asyncio.get_running_loop()
-    buffer = memoryview(bytearray(2 * RECEIVE_SIZE))
-    below, above = Below(), Above(buffer[:room], pauses)
+    below, above = Below(), Above(pauses)
     files = CertificateFiles(pki.certificate("server"), pki.key("server"))
     context = TlsFiles(TlsSettings((files,)), lambda *_, **__: None).context
-    server = Encryption(context, lambda: above, buffer, loop)
+    server = Encryption(context, above.made, loop)
     server.connection_made(below)
     client = Client(pki)
     client.shake_hands(server, below)
-    sent = bytes(number % 251 for number in range(5 * RECEIVE_SIZE))
+    sent = bytes(number % 251 for number in range(5 * HANDED_ON))
     wire = client.records(sent)
     # A record that is cut off adds what was held of it to what the next read brings.
-    for start in range(0, len(wire), RECEIVE_SIZE):
-        feed(server, wire[start : start + RECEIVE_SIZE])
+    for start in range(0, len(wire), HANDED_ON):
+        server.data_received(wire[start : start + HANDED_ON])
         while not below.reading:
             server.resume_reading()
             await asyncio.sleep(0)
@@ -111,11 +100,10 @@ async def test_everything_arrives(pki: Pki, room: int, pauses: bool) -> None:
 
 
 async def test_messages_of_any_size_are_encrypted(pki: Pki) -> None:
-    buffer = memoryview(bytearray(RECEIVE_SIZE))
-    below, above = Below(), Above(buffer, False)
+    below, above = Below(), Above(False)
     files = CertificateFiles(pki.certificate("server"), pki.key("server"))
     context = TlsFiles(TlsSettings((files,)), lambda *_, **__: None).context
-    server = Encryption(context, lambda: above, buffer, asyncio.get_running_loop())
+    server = Encryption(context, above.made, asyncio.get_running_loop())
     server.connection_made(below)
     client = Client(pki)
     client.shake_hands(server, below)

@@ -24,9 +24,9 @@ from tests.support.transports import Transport
 __all__ = ["LOOPS", "TRANSPORTS", "LoopName", "Site", "TransportName"]
 
 TransportName = Literal["tcp", "tls", "ws", "wss", "unix"]
-LoopName = Literal["asyncio", "uvloop"]
+LoopName = Literal["asyncio", "uvloop", "asyncio-transports"]
 TRANSPORTS: tuple[TransportName, ...] = ("tcp", "tls", "ws", "wss", "unix")
-LOOPS: tuple[LoopName, ...] = ("asyncio", "uvloop")
+LOOPS: tuple[LoopName, ...] = ("asyncio", "uvloop", "asyncio-transports")
 
 
 class Site:
@@ -106,7 +106,7 @@ class Site:
 
 
 def _factory(loop: LoopName) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if loop == "asyncio":
+    if loop != "uvloop":
         return None
     import uvloop
 
