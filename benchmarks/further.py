@@ -89,7 +89,7 @@ def _storm(quick: bool) -> list[Row]:
 def _subscriptions(quick: bool) -> list[Row]:
     rows: list[Row] = []
     for shape in ("exact", "mixed"):
-        found = subscriptions.in_new_process(subscriptions.measure, shape, 20_000 if quick else 1_000_000, 1_000)
+        found = subscriptions.in_new_process(subscriptions.measure, shape, 125_000 if quick else 1_000_000, 1_000)
         rows.append(
             {
                 "filters": shape,

@@ -220,7 +220,7 @@ def _table(table: Table) -> str:
     heads = list(dict.fromkeys(head for row in table.rows for head in row))
     rows = [[_cell(row.get(head)) for head in heads] for row in table.rows]
     text = f"{table.text}\n\n" if table.text else ""
-    return f"## {table.title}\n\n{text}" + grid(heads, rows)
+    return f"## {table.title}\n\n{text}" + (grid(heads, rows) if rows else "")
 
 
 def _cell(cell: Cell) -> str:
