@@ -106,7 +106,7 @@ def _subscriptions(quick: bool) -> list[Row]:
 
 def _churn(quick: bool) -> list[Row]:
     rows: list[Row] = []
-    topics, seconds = (1_000, 0.5) if quick else (subscriptions.TOPICS, 2.0)
+    topics, seconds = (10_000, 0.5) if quick else (subscriptions.TOPICS, 2.0)
     for change in subscriptions.CHANGES:
         found = subscriptions.traffic(change, topics=topics, seconds=seconds)
         rows.append(
