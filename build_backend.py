@@ -41,10 +41,13 @@ COMPILER = "mypy>=1.15"
 MYPY_OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--cache-dir=build/mypy")
 PACKAGES = ("topics", "sessions", "broker", "broker/handlers")
 FURTHER = (
+    "mqttbroker/listeners/encryption.py",
+    "mqttbroker/listeners/frames.py",
     "mqttbroker/listeners/host.py",
     "mqttbroker/listeners/stream.py",
     "mqttbroker/listeners/tcp.py",
     "mqttbroker/listeners/transport.py",
+    "mqttbroker/listeners/websocket.py",
     "mqttbroker/protocol/publish.py",
     "mqttbroker/protocol/wire.py",
     "mqttbroker/storage/lmdb/batch.py",

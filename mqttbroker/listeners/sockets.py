@@ -16,7 +16,7 @@ from mqttbroker.broker import Peer
 
 __all__ = ["UnixAddress", "format_address", "tcp_sockets", "unix_peer", "unix_socket"]
 
-BACKLOG = 1_024
+BACKLOG = 4_096
 _CREDENTIALS = 12
 """Bytes of the ``ucred`` structure: process, user and group, of four bytes each."""
 

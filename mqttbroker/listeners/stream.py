@@ -1,8 +1,8 @@
 """What transports over sockets have in common once a connection is open: one asyncio protocol for each, and
 back-pressure.
 
-A subclass of :class:`StreamProtocol` says what the bytes that come in mean (:meth:`StreamProtocol.received`) and in
-what shape packets go out (:meth:`StreamProtocol.send`).
+A subclass of :class:`StreamProtocol` says what the bytes that come in mean (``data_received``) and in what shape packets
+go out (``send``).
 """
 
 from __future__ import annotations
@@ -57,11 +57,7 @@ class StreamProtocol:
         self._arrival: Arrival | None = arrival
         self._deadline: asyncio.TimerHandle | None = None
 
-    def received(self, data: bytes) -> None:
-        """Bytes have come in."""
-        raise NotImplementedError
-
-    # What the event loop calls.
+    # What the transport calls.
 
     def connection_made(self, transport: Transport) -> None:
         arrival = self._arrival
@@ -86,8 +82,8 @@ class StreamProtocol:
         self.connection = self.host.core.accept(self, peer, self.entrance, self.host.clock(), arrival.at)
 
     def data_received(self, data: bytes) -> None:
-        self.received(data)
-        self.host.read(len(data))
+        """Take bytes; ends with a call of :meth:`Host.read`."""
+        raise NotImplementedError
 
     def eof_received(self) -> bool | None:
         return None  # The transport closes.

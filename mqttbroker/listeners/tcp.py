@@ -10,7 +10,8 @@ __all__ = ["TcpProtocol"]
 class TcpProtocol(StreamProtocol):
     """One connection that carries nothing but MQTT."""
 
-    def received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Hand the bytes on."""
         if self.connection is not None:
             self.connection.feed(data, self.host.clock())
+        self.host.read(len(data))

@@ -161,24 +161,22 @@ class SocketTransport:
     def ready(self, events: int) -> None:
         """Read, write, or find out that the connection has ended."""
         if events & ~WRITABLE and self._reading and not self._closing:
-            self._read(events)
+            try:
+                data = self._receive(READ_SIZE)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self._fail(error)
+            else:
+                if not data:
+                    if not self._receiver.eof_received():
+                        self.close()
+                else:
+                    if len(data) == READ_SIZE or events > READABLE | WRITABLE:
+                        self._watch_again()  # There may be more, or there is the end.
+                    self._receiver.data_received(data)
         if events & ~READABLE and self._waiting_size:
             self._write_on()
-
-    def _read(self, events: int) -> None:
-        try:
-            data = self._receive(READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._fail(error)
-            return
-        if data:
-            if len(data) == READ_SIZE or events > READABLE | WRITABLE:
-                self._watch_again()  # There may be more, or there is the end.
-            self._receiver.data_received(data)
-        elif not self._receiver.eof_received():
-            self.close()
 
     def _write_on(self) -> None:
         waiting = self._waiting

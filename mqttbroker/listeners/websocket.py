@@ -99,7 +99,7 @@ class WebSocketProtocol(StreamProtocol):
         """Bytes of the largest message."""
         self._websocket: ServerProtocol | None = ServerProtocol(
             subprotocols=SUBPROTOCOLS,
-            select_subprotocol=None if settings.require_subprotocol else _any_subprotocol,
+            select_subprotocol=None if settings.require_subprotocol else lambda _, offered: _any_subprotocol(offered),
             max_size=self._limit,
             logger=_quiet,
         )
@@ -118,7 +118,12 @@ class WebSocketProtocol(StreamProtocol):
         self._crowded: bool = False
         """Whether there are too many connections from where a proxy says that the client is."""
 
-    def received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self._received(data)
+        self.host.read(len(data))
+
+    def _received(self, data: bytes) -> None:
         """Take the request, and what has come right behind it only when that is answered; then frames."""
         if not self._asked:
             known = self._end_of_request + data
@@ -347,7 +352,7 @@ def _is_loopback(hostname: str) -> bool:
         return False
 
 
-def _any_subprotocol(websocket: ServerProtocol, offered: object) -> Subprotocol | None:
+def _any_subprotocol(offered: object) -> Subprotocol | None:
     assert isinstance(offered, list | tuple)
     if not offered:
         return None

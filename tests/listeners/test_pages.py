@@ -22,6 +22,7 @@ from mqttbroker.listeners.pages import MAX_FILE_SIZE, Pages
 from mqttbroker.listeners.websocket import WebSocketProtocol
 from mqttbroker.testing import RunningBroker
 from mqttbroker.testing.plugin import BrokerFactory
+from tests.support.build import pure_only
 from tests.support.pki import Pki
 from tests.support.websocket import shake_hands
 
@@ -425,6 +426,7 @@ class Leaving:
         return not self.aborted
 
 
+@pure_only
 class TestSlowBrowsers:
     def test_one_that_goes_on_taking_is_waited_for(self) -> None:
         page = Leaving()
