@@ -1,8 +1,8 @@
 """What transports over sockets have in common once a connection is open: one asyncio protocol for each, and
 back-pressure.
 
-A subclass of :class:`StreamProtocol` says what the bytes that come in mean (``data_received``) and in what shape packets
-go out (``send``).
+A subclass of :class:`StreamProtocol` says what the bytes that come in mean (``data_received``) and in what shape
+packets go out (``send``).
 """
 
 from __future__ import annotations
