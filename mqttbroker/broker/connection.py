@@ -377,7 +377,9 @@ class Connection:
         """Close when what was written has left; ``clean`` keeps the will from being published."""
         # [MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-4.13.2-1]
         self.outbox.open = False
-        self.outbox.flush()
+        counters = self.core.counters
+        counters.packets_sent += len(self.outbox.chunks)
+        counters.bytes_sent += self.outbox.flush()
         self.carrier.close()
         self._ended(now, detail, clean)
 

@@ -165,6 +165,15 @@ class BrokerCore:
         check_topic_name(message.topic)
         self.publish(message, self.router.route(message.topic), now)
 
+    def show(self, message: Message, now: float) -> None:
+        """Send one of the broker's own messages, at QoS 0, which new subscribers get like a retained one.
+
+        It is not stored, not limited, and waits for nobody who is away.
+        """
+        self.now = now
+        self.retained.show(message)
+        self.router.send(message, self.router.route(message.topic), now)
+
     def publish_will(self, session: Session, will: WillRecord, now: float) -> None:
         """Publish a will, unless its client may no longer publish there or there is no room to retain it."""
         message = will.message
@@ -222,9 +231,13 @@ class BrokerCore:
     def flush(self) -> bool:
         """Empty the outboxes; true when there is more work that waits for its turn."""
         dirty = self.dirty
+        packets = size = 0
         for outbox in dirty:
-            outbox.flush()
+            packets += len(outbox.chunks)
+            size += outbox.flush()
         dirty.clear()
+        self.counters.packets_sent += packets
+        self.counters.bytes_sent += size
         if not self.session_limits.unfinished and not self.replays:
             return False
         unfinished = self.session_limits.unfinished

@@ -32,6 +32,7 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
     five = connection.five
     run_route: Route | None = None
     run_begin = run_stop = run_count = 0
+    others = message_bytes = 0
     try:
         while size - position >= 2:
             first = data[position]
@@ -71,12 +72,18 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
                 _forward(connection, run_route, data[run_begin:run_stop], run_count)
                 run_route = None
             if first == 0x40 and length == 2:
+                others += 1
                 _puback(connection, (data[start] << 8) + data[start + 1], now)
             elif (first == 0x32 or first == 0x34) and _publish(connection, data, position, start, stop, now):
-                pass
+                message_bytes += stop - position
             elif (first == 0x50 or first == 0x62 or first == 0x70) and length == 2:
+                others += 1
                 _exactly_once(connection, first, data[start:stop], now)
             else:
+                if first & 0xF0 == 0x30:
+                    message_bytes += stop - position
+                else:
+                    others += 1
                 _packet(connection, first, data[start:stop], now)
                 five = connection.five
             position = stop
@@ -85,6 +92,9 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
     finally:
         if run_route is not None:  # Also where the packet after the run was an error.
             _forward(connection, run_route, data[run_begin:run_stop], run_count)
+        counters = connection.core.counters
+        counters.other_packets_received += others
+        counters.message_bytes_received += message_bytes
     if position < size:
         _note_needed(connection, data, position, size)
     return position
@@ -104,12 +114,16 @@ def _note_needed(connection: Connection, data: bytes, position: int, size: int) 
 
 def _forward(connection: Connection, route: Route, packets: bytes, count: int) -> None:
     """The short path of QoS 0: one object for everybody."""
-    connection.core.counters.messages_received += count
+    core = connection.core
+    counters = core.counters
+    counters.messages_received += count
+    counters.message_bytes_received += len(packets)
     sessions = route.verbatim5 if connection.five else route.verbatim4
     if not sessions:
-        connection.core.counters.messages_unrouted += count
+        counters.messages_unrouted += count
         return
-    dirty = connection.core.dirty
+    dirty = core.dirty
+    absent = 0
     for session in sessions:
         outbox = session.outbox
         if outbox.open:
@@ -117,8 +131,15 @@ def _forward(connection: Connection, route: Route, packets: bytes, count: int) -
             if not chunks:
                 dirty.append(outbox)
             chunks.append(packets)
-        elif outbox is not NOWHERE:
-            session.count_drop(Drop.CONGESTED, count)
+        else:
+            absent += 1
+            if outbox is not NOWHERE:
+                session.count_drop(Drop.CONGESTED, count)
+    reached = len(sessions) - absent
+    totals = core.session_limits
+    totals.messages_sent += reached * count
+    totals.message_bytes_sent += reached * len(packets)
+    counters.packets_sent += reached * (count - 1)  # Each run is counted as one packet when it leaves.
 
 
 def _publish(connection: Connection, data: bytes, position: int, start: int, stop: int, now: float) -> bool:

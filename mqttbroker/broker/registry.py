@@ -103,6 +103,7 @@ class Registry:
         session = connection.session
         client_id = session.client_id
         self.online[client_id] = connection
+        self._core.counters.clients_connected += 1
         self._core.wheel.cancel(("expiry", client_id))  # [MQTT-4.1.0-1]
         self._core.wheel.cancel(("will", client_id))
         had_will = session.will is not None
@@ -143,6 +144,7 @@ class Registry:
 
     def _expiry_due(self, session: Session) -> Due:
         def due(now: float) -> float:
+            self._core.counters.sessions_expired += 1
             self._core.log("info", "session expired", client=session.name, user=session.username)
             self.end(session, now)  # [MQTT-4.1.0-2]
             return 0.0

@@ -1,11 +1,15 @@
 """Retained messages: one for each topic, in a tree that is searched by topic filter.
 
 Limits: their number and their bytes. An expired message is forgotten when it is met.
+
+The broker's own messages below ``$SYS`` are in a tree apart: they are found like the others, but are neither counted
+nor stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from mqttbroker.broker.limits import Limits
 from mqttbroker.storage import Message, Store
@@ -21,6 +25,7 @@ class RetainedMessages:
         self._limits = limits
         self._store = store
         self._tree: TopicTree[Message] = TopicTree()
+        self._own: TopicTree[Message] = TopicTree()
         self.size: int = 0
         """Bytes of all retained messages."""
         for message in store.retained():
@@ -51,6 +56,10 @@ class RetainedMessages:
         self._tree.set(message.topic, message)  # [3.1.1: MQTT-3.3.1-7] At QoS 0 as at any other.
         self._store.put_retained(message)
 
+    def show(self, message: Message) -> None:
+        """Keep one of the broker's own messages, in memory only and whatever the limits are."""
+        self._own.set(message.topic, message)
+
     def remove(self, topic: str) -> bool:
         """Forget the topic's retained message; false when there was none."""
         old = self._tree.pop(topic)
@@ -71,7 +80,10 @@ class RetainedMessages:
     def match(self, topic_filter: str, now: float) -> Iterator[Message]:
         """The retained messages whose topics match, without those that have expired [MQTT-3.3.2-5]."""
         expired: list[Message] = []
-        for _, message in self._tree.match(topic_filter):
+        found: Iterator[tuple[str, Message]] = self._tree.match(topic_filter)
+        if topic_filter.startswith("$"):
+            found = chain(found, self._own.match(topic_filter))
+        for _, message in found:
             if message.expired(now):
                 expired.append(message)
             else:

@@ -181,6 +181,7 @@ class Router:
         """Give a message to everybody on its route; true if anything of it went into the store."""
         stored = False
         packet4 = packet5 = b""
+        written4 = written5 = 0
         shared_encoding = message.qos == 0 and not message.retain
         for target in route.targets:  # [MQTT-4.5.0-1]
             session = target.session
@@ -196,14 +197,20 @@ class Router:
                 elif target.kind == 4:
                     packet4 = packet4 or _PLAIN4.publish(message, 0, False, False, 0, (), now) or b""
                     outbox.write(packet4)
+                    written4 += 1
                 else:
                     packet5 = packet5 or _PLAIN5.publish(message, 0, False, False, 0, (), now) or b""
                     outbox.write(packet5)
+                    written5 += 1
                 continue
             qos = message.qos if message.qos < target.qos else target.qos  # [MQTT-3.8.4-8] [3.1.1: MQTT-3.8.4-6]
             # [MQTT-3.3.1-12] [MQTT-3.3.1-13] [3.1.1: MQTT-3.3.1-9]
             session.deliver(message, qos, message.retain and target.retain_as_published, target.identifiers, now)
             stored = stored or (qos > 0 and session.persistent)
+        if written4 or written5:
+            totals = route.targets[0].session.limits
+            totals.messages_sent += written4 + written5
+            totals.message_bytes_sent += written4 * len(packet4) + written5 * len(packet5)
         for group in route.groups:
             taker = self.send_to_group(message, group, None, now)
             stored = stored or (taker is not None and taker.persistent and message.qos > 0)

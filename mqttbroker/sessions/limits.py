@@ -36,6 +36,8 @@ class SessionLimits:
         "max_bytes",
         "max_messages",
         "max_total_bytes",
+        "message_bytes_sent",
+        "messages_sent",
         "owed_bytes",
         "store",
         "stranded",
@@ -64,6 +66,9 @@ class SessionLimits:
         self.max_total_bytes: int = max_total_bytes
         self.owed_bytes: int = 0
         """Bytes that all sessions together are owed."""
+        self.messages_sent: int = 0
+        self.message_bytes_sent: int = 0
+        """Bytes of whole PUBLISH packets."""
         self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
         self.unfinished: dict[Session, None] = {}
         """Sessions that wrote a whole burst and have more to send, in the order of their turns."""

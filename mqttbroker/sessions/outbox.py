@@ -55,15 +55,16 @@ class Outbox:
             self.dirty.append(self)
         self.chunks.append(chunk)
 
-    def flush(self) -> None:
-        """Hand everything to the carrier."""
+    def flush(self) -> int:
+        """Hand everything to the carrier; the number of bytes."""
         chunks = self.chunks
         if not chunks:
-            return
+            return 0
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         if self.carrier is not None:
             self.carrier.send(data)
+        return len(data)
 
 
 NOWHERE = Outbox(None, [])

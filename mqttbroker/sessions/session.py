@@ -260,6 +260,9 @@ class Session:
         if packet is None:
             self.count_drop(Drop.TOO_LARGE)  # [MQTT-3.1.2-25]
         else:
+            limits = self.limits
+            limits.messages_sent += 1
+            limits.message_bytes_sent += len(packet)
             outbox.write(packet)
 
     def _send(self, queued: QueuedMessage, now: float) -> int:
@@ -319,8 +322,12 @@ class Session:
             del self.inflight[queued.packet_id]
             self._drop(queued, Drop.TOO_LARGE)
             return 0
+        size = len(packet)
+        limits = self.limits
+        limits.messages_sent += 1
+        limits.message_bytes_sent += size
         self.outbox.write(packet)
-        return len(packet)
+        return size
 
     # Acknowledgements from the client.
 
