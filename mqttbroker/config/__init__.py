@@ -8,7 +8,7 @@ from __future__ import annotations
 from mqttbroker.config.exposure import check_exposure
 from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
-from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel
+from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel, SysConfig
 from mqttbroker.config.security import SecurityConfig
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "SecurityConfig",
+    "SysConfig",
     "TlsConfig",
     "check_exposure",
     "is_loopback",

@@ -20,7 +20,7 @@ from mqttbroker.broker.limits import Limits
 from mqttbroker.config.listener import ListenerConfig
 from mqttbroker.config.security import SecurityConfig
 
-__all__ = ["Config", "LogConfig", "LogFormat", "LogLevel"]
+__all__ = ["Config", "LogConfig", "LogFormat", "LogLevel", "SysConfig"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -35,6 +35,18 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SysConfig:
+    """What the broker publishes about itself below ``$SYS/broker/``: the table ``[sys]``."""
+
+    interval: float = 10.0
+    """Seconds between two looks at the figures; those that have changed are published. 0 publishes none at all."""
+
+    def __post_init__(self) -> None:
+        if self.interval and not 1.0 <= self.interval <= 86_400.0:
+            raise ValueError(f"interval: expected 0, or 1.0 to 86400.0, got {self.interval}")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that ``mqttbroker serve`` needs to know."""
 
@@ -46,6 +58,7 @@ class Config:
     limits: Limits = Limits()
     security: SecurityConfig = SecurityConfig()
     log: LogConfig = LogConfig()
+    sys: SysConfig = SysConfig()
 
     def __post_init__(self) -> None:
         if not self.listeners:
