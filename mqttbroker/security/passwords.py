@@ -23,7 +23,7 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +80,18 @@ class PasswordFile:
         self._choose_dummy()
         return self
 
+    @classmethod
+    def of(cls, hashes: Mapping[str, str], hasher: PasswordHasher | None = None) -> PasswordFile:
+        """Users in memory, whose hashes are kept elsewhere. Raise :class:`ValueError` for unusable names and hashes."""
+        self = cls(None, hasher)
+        for username, encoded in hashes.items():
+            problem = _name_problem(username)
+            if problem or not _is_hash(encoded):
+                raise ValueError(problem or f"expected a whole $argon2id$... hash for user {username!r}")
+            self._hashes[username] = encoded
+        self._choose_dummy()
+        return self
+
     def _add_line(self, path: Path, place: str, line: str) -> None:
         username, colon, encoded = line.partition(":")
         if not colon:
@@ -102,6 +114,10 @@ class PasswordFile:
     def __iter__(self) -> Iterator[str]:
         """User names, in the order of the file."""
         return iter(list(self._hashes))
+
+    def hash_of(self, username: str) -> str:
+        """The hash of a user's password. Raise :class:`KeyError` for a user that is not there."""
+        return self._hashes[username]
 
     def set(self, username: str, password: bytes) -> None:
         """Add a user, or change the password. Takes as long as a check. Raise :class:`ValueError` for an unusable name.
