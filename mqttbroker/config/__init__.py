@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from mqttbroker.config.admin import AdminConfig
 from mqttbroker.config.exposure import check_exposure
 from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
@@ -12,6 +13,7 @@ from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel, Sys
 from mqttbroker.config.security import SecurityConfig
 
 __all__ = [
+    "AdminConfig",
     "CertificateConfig",
     "Config",
     "ConfigError",

@@ -7,7 +7,7 @@ variable, under the same name; nothing else may be set. Limits of the broker bel
 Values that no type can express (a port in range, names that differ) are checked on construction, with a
 :class:`ValueError` that reads "key: expected ...", so that a configuration built in a program is held to the same
 rules as one read from a file. Reading, merging and explaining mistakes is ``loading.py``. The entries of
-``[[listeners]]`` are ``listener.py``, users and rules are ``security.py``.
+``[[listeners]]`` are ``listener.py``, users and rules are ``security.py``, the admin server is ``admin.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from mqttbroker.broker.limits import Limits
+from mqttbroker.config.admin import AdminConfig
 from mqttbroker.config.listener import ListenerConfig
 from mqttbroker.config.security import SecurityConfig
 
@@ -59,6 +60,7 @@ class Config:
     security: SecurityConfig = SecurityConfig()
     log: LogConfig = LogConfig()
     sys: SysConfig = SysConfig()
+    admin: AdminConfig = AdminConfig()
 
     def __post_init__(self) -> None:
         if not self.listeners:
