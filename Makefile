@@ -30,8 +30,8 @@ endif
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
 
-run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, with its files in data/ (ARGS='--port 1884' ...)
-	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --data-dir data $(ARGS)
+run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, admin on 8080, files in data/ (ARGS='--port 1884' ...)
+	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --admin-port 8080 --data-dir data $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(filter 1,$(COVERAGE)),--cov --cov-report=term) $(ARGS)

@@ -24,7 +24,15 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-__all__ = ["TRACEBACK_LIMIT", "VALUE_LIMIT", "ThreadedHandler", "configure_logging", "escape", "log_event"]
+__all__ = [
+    "TRACEBACK_LIMIT",
+    "VALUE_LIMIT",
+    "ThreadedHandler",
+    "configure_logging",
+    "escape",
+    "log_event",
+    "log_to_logging",
+]
 
 VALUE_LIMIT: Final = 512
 """Characters of one value, or of the event's own text, before it is cut."""
@@ -135,6 +143,15 @@ def log_event(level: str, event: str, /, **details: object) -> None:
     if isinstance(exception, BaseException):
         details["exc_info"] = exception
     _logger.log(number, event, **details)
+
+
+def log_to_logging(level: str, event: str, /, **details: object) -> None:
+    """The log of an embedded broker: the standard library's logger ``mqttbroker``."""
+    number = _LEVELS[level]
+    if _standard.isEnabledFor(number):
+        exception = details.pop("exception", None)
+        words = " ".join(f"{key}={value!r}" for key, value in details.items())
+        _standard.log(number, "%s %s", event, words, exc_info=exception if isinstance(exception, Exception) else None)
 
 
 def escape(text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -24,13 +23,14 @@ from mqttbroker.config import Config, check_exposure
 from mqttbroker.entrances import make_listener, with_sockets
 from mqttbroker.inprocess import LocalSubscription, local_message
 from mqttbroker.listeners import Clock, Host, Listener
-from mqttbroker.logs import log_event
+from mqttbroker.logs import log_event, log_to_logging
 from mqttbroker.protocol import NO_PROPERTIES, Properties
 from mqttbroker.security import SecurityError, TlsError
 from mqttbroker.storage import MemoryStore, Store, StoreError
 from mqttbroker.storage.lmdb import LmdbStore
 
 if TYPE_CHECKING:
+    from mqttbroker.admin.server import AdminServer
     from mqttbroker.certs import CertificateInfo
     from mqttbroker.listeners.tls import TlsFiles
 
@@ -79,6 +79,8 @@ class Broker:
         self._access: Access | None = None
         self._listeners: list[Listener] = []
         self._host: Host | None = None
+        self.admin: AdminServer | None = None
+        """The server of the HTTP API, while there is one."""
         self._hurry: asyncio.Event = asyncio.Event()
         self._watching: asyncio.TimerHandle | None = None
         self._warned: dict[tuple[str, float], float] = {}
@@ -120,6 +122,8 @@ class Broker:
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
                 await self._listen(listener, settings.retry_bind)
+            if config.admin.enabled:
+                await self._start_admin()
         except BaseException:
             await self.stop()
             raise
@@ -140,6 +144,13 @@ class Broker:
         for address, port in listener.addresses:
             where: dict[str, object] = {"host": address, "port": port} if port else {"socket": address}
             self._log("info", "listening", listener=listener.name, **where)
+
+    async def _start_admin(self) -> None:
+        # Only now, since it imports much that a broker without it has no use for.
+        from mqttbroker.admin.server import AdminServer
+
+        self.admin = AdminServer(self, self._log)
+        await self.admin.start()
 
     def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
         config = self.config
@@ -170,6 +181,9 @@ class Broker:
         host = self._host
         if host is None:
             return
+        if self.admin is not None:
+            await self.admin.stop()
+            self.admin = None
         for listener in self._listeners:
             await listener.stop()
         host.stopping = True
@@ -283,6 +297,14 @@ class Broker:
         """The port of the first listener."""
         return self._listeners[0].addresses[0][1]
 
+    def now(self) -> float:
+        """Seconds since the epoch by the broker's clock, which never goes back."""
+        return self._running.clock()
+
+    def flush_soon(self) -> None:
+        """Send what the core has written for clients, at the end of this turn of the loop."""
+        self._running.flush_soon()
+
     @property
     def _running(self) -> Host:
         if self._host is None:
@@ -375,6 +397,8 @@ async def _serve(config: Config) -> None:
     async with broker:
         collect_seldom()
         _log_what_is_ignored(broker)
+        if broker.admin is not None:
+            _show_first_password(broker.admin)
         systemd.notify("READY=1", f"STATUS=Listening at {', '.join(broker.addresses)}")
         watchdog = asyncio.ensure_future(_feed_watchdog())
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(broker.failed.wait())]
@@ -417,6 +441,17 @@ def _log_what_is_ignored(broker: Broker) -> None:
     sys.unraisablehook = log
 
 
+def _show_first_password(admin: AdminServer) -> None:
+    """To people, and not to the log, which is kept and read by others."""
+    if admin.first_password is not None:
+        where = admin.accounts_file or "in memory: there is another password after each start"
+        print(
+            f"\n  Admin:    {admin.url}\n  Account:  admin\n  Password: {admin.first_password}\n"
+            f"  It is shown only now. (Accounts: {where})\n",
+            flush=True,
+        )
+
+
 async def _feed_watchdog() -> None:
     interval = systemd.watchdog_interval()
     while interval is not None:
@@ -446,18 +481,3 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
             uvloop.run(main)
             return
     asyncio.run(main)
-
-
-# Logs.
-
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-def log_to_logging(level: str, event: str, /, **details: object) -> None:
-    """The log of an embedded broker: the standard library's logger ``mqttbroker``."""
-    logger = logging.getLogger("mqttbroker")
-    number = _LEVELS[level]
-    if logger.isEnabledFor(number):
-        exception = details.pop("exception", None)
-        words = " ".join(f"{key}={value!r}" for key, value in details.items())
-        logger.log(number, "%s %s", event, words, exc_info=exception if isinstance(exception, Exception) else None)

@@ -170,7 +170,8 @@ class Accounts:
         if self.path is None:
             return
         accounts = [
-            Account(name=name, role=role, password=self._passwords.hash_of(name)) for name, role in self._roles.items()
+            Account(name=name, role=role, password=self._passwords.hash_of(name))
+            for name, role in list(self._roles.items())
         ]
         content = msgspec.json.format(msgspec.json.encode(_File(accounts, self.tokens)), indent=2)
         try:

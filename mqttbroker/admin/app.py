@@ -197,7 +197,7 @@ async def _body(endpoint: Endpoint, request: _Request) -> Any:
         return msgspec.json.decode(data, type=endpoint.body)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_request(f"expected JSON: {error}") from None
 
 

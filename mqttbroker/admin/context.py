@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mqttbroker.broker import BrokerCore, Log
 from mqttbroker.config import Config
@@ -75,3 +75,5 @@ class Context:
     """For work that waits for the disk or takes a core for long."""
     started: float
     """When the server was started, in seconds since the epoch."""
+    description: dict[str, Any]
+    """The OpenAPI document."""

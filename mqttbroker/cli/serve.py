@@ -24,6 +24,9 @@ def serve(
     websocket_port: Annotated[
         int | None, typer.Option("--websocket-port", help="Listen for WebSocket as well, on the same address.")
     ] = None,
+    admin_port: Annotated[
+        int | None, typer.Option("--admin-port", help="Serve the HTTP API for administration on this port as well.")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Directory of what survives a restart.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="Users and passwords.")] = None,
     acl_file: Annotated[Path | None, typer.Option("--acl-file", help="Rules of who may do what.")] = None,
@@ -42,6 +45,8 @@ def serve(
         {
             "listeners.0.host": host,
             "listeners.0.port": port,
+            "admin.port": admin_port,
+            "admin.enabled": None if admin_port is None else True,
             "data_dir": data_dir,
             "security.password_file": password_file,
             "security.acl_file": acl_file,
@@ -85,6 +90,8 @@ def check_config(
             typer.echo("".join(f"  {line}\n" for line in who_may), nl=False)
     if alike:
         typer.echo("\n".join(everywhere[0]))
+    if config.admin.enabled:
+        typer.echo(f"admin server: {config.admin.host} port {config.admin.port}")
     if config.data_dir is None or config.durability == "none":
         typer.echo("data directory: none, everything is kept in memory")
     else:

@@ -1,0 +1,212 @@
+"""The broker as a whole: what it is, how it is set up, what it has counted, and how much it logs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mqttbroker import __version__, is_compiled
+from mqttbroker.admin.audit import Entry
+from mqttbroker.admin.endpoint import PREFIX, Call, Input, Output, endpoint
+from mqttbroker.admin.problems import conflict
+from mqttbroker.config import ListenerConfig, LogLevel
+
+__all__ = [
+    "audit",
+    "broker",
+    "certificates",
+    "configuration",
+    "listeners",
+    "log_level",
+    "reload_files",
+    "set_log_level",
+]
+
+_LEVELS: dict[LogLevel, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class Overview(Output):
+    """The broker at a glance."""
+
+    version: str
+    compiled: bool
+    """Whether the path of a message is compiled."""
+    now: float
+    """The broker's clock, in seconds since the epoch."""
+    started: float
+    uptime: float
+    """Seconds."""
+    connections: int
+    """Connections that are open."""
+    sessions: int
+    """Sessions, of clients that are connected and of those that are away."""
+    subscriptions: int
+    retained_messages: int
+    counters: dict[str, int]
+    """Totals since the start."""
+
+
+class Address(Output):
+    host: str
+    """The path, where it is a Unix socket."""
+    port: int
+
+
+class ListenerView(Output):
+    """A place where clients connect."""
+
+    name: str
+    type: str
+    addresses: list[Address]
+    tls: bool
+    mount_point: str
+    proxy_protocol: bool
+
+
+class Listeners(Output):
+    listeners: list[ListenerView]
+
+
+class CertificateView(Output):
+    """A certificate that a listener shows."""
+
+    listener: str
+    file: str
+    subject: str
+    issuer: str
+    names: list[str]
+    not_before: float
+    not_after: float
+    """When it runs out, in seconds since the epoch."""
+    serial: str
+    seconds_left: float
+    """Negative where it has run out."""
+
+
+class Certificates(Output):
+    certificates: list[CertificateView]
+
+
+class LogSettings(Input):
+    level: LogLevel
+    """The least level that is logged."""
+
+
+class AuditEntries(Output):
+    entries: list[Entry]
+    """The newest first, since the broker was started."""
+
+
+@endpoint("GET", f"{PREFIX}/broker", role="viewer", tag="broker", summary="The broker at a glance")
+async def broker(call: Call[None, None]) -> Overview:
+    context = call.context
+    core, now = context.broker.core, context.broker.now()
+    counters = core.counters
+    return Overview(
+        version=__version__,
+        compiled=is_compiled(),
+        now=now,
+        started=context.started,
+        uptime=now - context.started,
+        connections=len(core.connections),
+        sessions=len(core.registry.sessions),
+        subscriptions=len(core.router),
+        retained_messages=len(core.retained),
+        counters={name: getattr(counters, name) for name in type(counters).__slots__},
+    )
+
+
+@endpoint("GET", f"{PREFIX}/listeners", role="viewer", tag="broker", summary="Where clients connect")
+async def listeners(call: Call[None, None]) -> Listeners:
+    running = call.context.broker
+    return Listeners(listeners=[_listener(each, running.addresses) for each in running.config.listeners])
+
+
+@endpoint("GET", f"{PREFIX}/config", role="admin", tag="broker", summary="The configuration in force")
+async def configuration(call: Call[None, None]) -> dict[str, Any]:
+    """Every key with its value, as in the file of the configuration, whether it was set or not."""
+    shown = _plain(call.context.broker.config)
+    assert isinstance(shown, dict)
+    return shown
+
+
+@endpoint("GET", f"{PREFIX}/certificates", role="viewer", tag="broker", summary="Certificates, and when they run out")
+async def certificates(call: Call[None, None]) -> Certificates:
+    running = call.context.broker
+    now = running.now()
+    shown = [
+        CertificateView(
+            listener=listener,
+            file=str(each.file),
+            subject=each.subject,
+            issuer=each.issuer,
+            names=list(each.names),
+            not_before=each.not_before,
+            not_after=each.not_after,
+            serial=each.serial,
+            seconds_left=each.not_after - now,
+        )
+        for listener, shown_there in running.certificates.items()
+        for each in shown_there
+    ]
+    return Certificates(certificates=shown)
+
+
+@endpoint("POST", f"{PREFIX}/reload", role="admin", tag="broker", summary="Read users, rules and certificates again")
+async def reload_files(call: Call[None, None]) -> None:
+    """As SIGHUP does. 409: some file is wrong, the log says which; what it had is still in force."""
+    if not call.context.broker.reload():
+        raise conflict("some file is wrong, and what it had is still in force; the log of the broker says which")
+
+
+@endpoint("GET", f"{PREFIX}/log", role="viewer", tag="broker", summary="How much is logged")
+async def log_level(call: Call[None, None]) -> LogSettings:
+    return LogSettings(level=_level())
+
+
+@endpoint("PUT", f"{PREFIX}/log", role="admin", tag="broker", summary="Log more or less")
+async def set_log_level(call: Call[None, LogSettings]) -> LogSettings:
+    """Until the broker ends; the configuration stays as it is."""
+    before = _level()
+    logging.getLogger("mqttbroker").setLevel(_LEVELS[call.body.level])
+    call.changed({"level": before}, {"level": call.body.level})
+    return call.body
+
+
+@endpoint("GET", f"{PREFIX}/audit", role="admin", tag="access", summary="Who has changed what lately")
+async def audit(call: Call[None, None]) -> AuditEntries:
+    """The last thousand changes since the start; the file of the audit log has all."""
+    return AuditEntries(entries=call.context.audit.recent)
+
+
+def _level() -> LogLevel:
+    number = logging.getLogger("mqttbroker").getEffectiveLevel()
+    return next((name for name, each in _LEVELS.items() if number <= each), "error")
+
+
+def _listener(listener: ListenerConfig, addresses: Any) -> ListenerView:
+    bound = addresses.get(listener.name, ())
+    return ListenerView(
+        name=listener.name,
+        type=listener.type,
+        addresses=[Address(host=host, port=port) for host, port in bound],
+        tls=listener.tls is not None,
+        mount_point=listener.mount_point or "",
+        proxy_protocol=listener.proxy_protocol,
+    )
+
+
+def _plain(value: object) -> object:
+    """A configuration as JSON knows values. It names files with secrets, and holds none itself."""
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
