@@ -85,16 +85,10 @@ class AuditLog:
         )
         self._recent.append(entry)
         line = msgspec.json.encode(entry)
+        details = {"who": entry.who, "address": entry.address, "path": " ".join(entry.path.values())}
+        shown = {name: value for name, value in details.items() if value}
         level = "info" if status < 400 else "warning"
-        self._log(
-            level,
-            "admin change",
-            action=entry.action,
-            who=entry.who,
-            address=entry.address,
-            status=status,
-            path=" ".join(entry.path.values()),
-        )
+        self._log(level, "admin change", action=entry.action, status=status, **shown)
         if self._path is not None:
             path = self._path
             try:

@@ -49,11 +49,11 @@ Body = TypeVar("Body")
 Returned = TypeVar("Returned")
 
 
-class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Input(Struct, forbid_unknown_fields=True):
     """What comes from outside: a query or a body."""
 
 
-class Output(Struct, frozen=True, kw_only=True):
+class Output(Struct):
     """What is answered."""
 
 
@@ -120,7 +120,7 @@ class Endpoint:
     @property
     def name(self) -> str:
         """The name of the operation in the description and the audit log."""
-        return self.handler.__name__  # type: ignore[attr-defined,no-any-return]  # It is a function.
+        return self.handler.__name__
 
     @property
     def description(self) -> str:

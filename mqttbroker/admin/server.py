@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -180,10 +180,10 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, unless there are enough."""
-        assert isinstance(transport, asyncio.Transport)
-        super().connection_made(transport)
+        # uvloop's are none by their class.
+        super().connection_made(cast(asyncio.Transport, transport))
         if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
+            self.transport.abort()
         self._watch()
 
     def data_received(self, data: bytes) -> None:

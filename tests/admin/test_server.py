@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from openapi_spec_validator import validate
 
@@ -239,6 +240,7 @@ def run_for_a_moment(folder: Path) -> tuple[str, str]:
         while "admin server listening" not in (line := process.stderr.readline()):
             assert line, "it has ended"
         port = re.findall(r":(\d+)/", line)[0]
+        assert httpx.get(f"http://127.0.0.1:{port}/", timeout=30, trust_env=False).status_code == 200
         process.terminate()
         printed, _ = process.communicate(timeout=30)
         assert process.returncode == 0
