@@ -24,11 +24,31 @@ from mqttbroker.broker.core import BrokerCore
 from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.entrance import Entrance, ListenerLimits
 from mqttbroker.broker.gate import Gate, host_of
+from mqttbroker.broker.inspection import CLIENT_ORDERS, SESSION_ORDERS, Inspection
 from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.quiet import Log
 from mqttbroker.broker.route import Sink
+from mqttbroker.broker.views import (
+    ClientDetail,
+    ClientSummary,
+    Deleted,
+    Outcome,
+    Page,
+    Purged,
+    QueuedSummary,
+    Receiver,
+    Receivers,
+    RetainedDetail,
+    SessionSummary,
+    SubscriptionSummary,
+    TopicLevel,
+    Totals,
+    WillDetail,
+)
 
 __all__ = [
+    "CLIENT_ORDERS",
+    "SESSION_ORDERS",
     "Accepted",
     "Action",
     "Authenticator",
@@ -36,22 +56,38 @@ __all__ = [
     "BrokerCore",
     "Challenge",
     "ClientCertificate",
+    "ClientDetail",
+    "ClientSummary",
     "Connection",
     "Counters",
     "Credentials",
     "Decision",
+    "Deleted",
     "Entrance",
     "EveryoneWelcome",
     "EverythingAllowed",
     "Gate",
     "Identity",
+    "Inspection",
     "Limits",
     "ListenerLimits",
     "Log",
+    "Outcome",
+    "Page",
     "Peer",
+    "Purged",
+    "QueuedSummary",
+    "Receiver",
+    "Receivers",
     "Refused",
+    "RetainedDetail",
+    "SessionSummary",
     "Sink",
+    "SubscriptionSummary",
+    "TopicLevel",
+    "Totals",
     "Verdict",
     "VerdictCallback",
+    "WillDetail",
     "host_of",
 ]

@@ -92,3 +92,13 @@ class RetainedMessages:
             # The walk may have taken its time: another message may be retained there by now.
             if self._tree.get(message.topic) is message:
                 self.remove(message.topic)
+
+    # Level by level.
+
+    def level_names(self, prefix: str) -> list[str]:
+        """The next levels below a prefix: "" for the first level of all topics, ``a/b/`` for what is below ``a/b``."""
+        return self._tree.level_names(prefix)
+
+    def level(self, topic: str) -> tuple[Message | None, bool]:
+        """The message that is retained under just this topic, expired or not, and whether there are some below it."""
+        return self._tree.get(topic), self._tree.goes_on(topic)

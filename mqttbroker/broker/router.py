@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from mqttbroker.broker.authority import Authorizer, Identity
+from mqttbroker.broker.authority import Authorizer, Decision, Identity
 from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.route import Group, Route, Sink, SinkSubscription, Target
 from mqttbroker.sessions import NOWHERE, Drop, Session, Subscription
@@ -36,6 +36,16 @@ class Router:
 
     def __len__(self) -> int:
         return len(self._tree)
+
+    @property
+    def groups(self) -> int:
+        """Shared subscriptions, each counted once however many members it has."""
+        return len(self._groups)
+
+    @property
+    def members(self) -> int:
+        """Members of all shared subscriptions."""
+        return sum(map(len, self._groups.values()))
 
     # Subscriptions.
 
@@ -166,6 +176,18 @@ class Router:
             return False
         return self._authorizer.decide(identity, "receive", topic).allowed
 
+    # For who looks at the broker from outside.
+
+    def matching(self, topic: str) -> list[Subscription | Group | SinkSubscription]:
+        """What is subscribed to a valid topic name, whether or not it may be sent that; no route is made for it."""
+        return self._tree.match(topic)
+
+    def decide(self, session: Session, topic: str) -> Decision:
+        """As `may_receive`, with the rule."""
+        if not topic.startswith(session.mount_point):
+            return _ELSEWHERE
+        return self._authorizer.decide(identity_of(session), "receive", topic)
+
     # Messages.
 
     def refused(self, message: Message, route: Route) -> bool:
@@ -252,5 +274,6 @@ def identity_of(session: Session) -> Identity:
     return Identity(session.name, session.username, "", session.listener)
 
 
+_ELSEWHERE = Decision(False, "not below the mount point")
 _PLAIN4 = Wire(False)
 _PLAIN5 = Wire(True)

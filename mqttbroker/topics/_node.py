@@ -97,6 +97,12 @@ class Node(Generic[L]):
             return list(self.children.values())
         return [] if self.only is None else [self.only]
 
+    def level_names(self) -> list[str]:
+        """A new list of the literal levels that have a branch."""
+        if self.children is not None:
+            return list(self.children)
+        return [] if self.only is None else [self.only_level]
+
     def ordinary_branches(self) -> list[Node[L] | L]:
         """A new list of the branches for literal levels that do not open with ``$``."""
         if self.children is not None:

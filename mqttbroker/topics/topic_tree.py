@@ -139,6 +139,34 @@ class TopicTree(Generic[V]):
                 if value is not None:
                     yield topic, value
 
+    # Level by level. A prefix is "" for all topics, and else the beginning of topics up to and with a slash.
+
+    def level_names(self, prefix: str) -> list[str]:
+        """A new list of the levels that follow a prefix, in no particular order."""
+        below = self._below(prefix)
+        if below is None:
+            return []
+        if isinstance(below, str):
+            return [below[len(prefix) :].partition("/")[0]]
+        return below.level_names()
+
+    def goes_on(self, topic: str) -> bool:
+        """Whether there are topics below this one."""
+        below = self._below(topic + "/")
+        return below is not None and (isinstance(below, str) or below.width() > 0)
+
+    def _below(self, prefix: str) -> Node[str] | str | None:
+        """The node that a prefix leads to, or the one topic that begins with it."""
+        node = self._root
+        for level in prefix.split("/")[:-1]:
+            branch = node.branch(level)
+            if branch is None:
+                return None
+            if isinstance(branch, str):
+                return branch if branch.startswith(prefix) else None
+            node = branch
+        return node
+
     def match_budget(self, topic_filter: str, budget: int) -> list[V] | None:
         """The values of the topics that a filter matches, or None when more than ``budget`` nodes would be visited.
 
