@@ -4,8 +4,8 @@ A session is a cookie that scripts cannot read and other sites cannot send (Http
 something with it also sends the token that was given at login, in ``X-CSRF-Token``. Sessions are in memory: they end
 with the broker.
 
-Tries are counted by address, and by name for all addresses together, as buckets that fill again with time. A try that
-is let through costs a check of a password, whatever the name; one that is not costs nothing and gets 429.
+Tries are counted by address, and by name for all addresses together. A try that is let through costs a check of a
+password, whatever the name; one that is not costs nothing and gets 429.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Final
 from mqttbroker.admin.accounts import Accounts
 from mqttbroker.admin.endpoint import Who
 from mqttbroker.admin.problems import Problem
+from mqttbroker.admin.tries import Tries
 
 __all__ = ["COOKIE", "LONGEST", "Login", "Session"]
 
@@ -32,10 +33,9 @@ LONGEST: Final = 3600.0 * 12
 MOST_SESSIONS: Final = 500
 """Sessions at a time; the one that was not used for longest makes room."""
 TRIES: Final = 10
-"""Passwords that may be tried at once."""
+"""Passwords that may be tried at once from one address; ten times as many with one name."""
 TRY_AGAIN: Final = 6.0
-"""Seconds until there is another try."""
-MOST_BUCKETS: Final = 10_000
+"""Seconds until there is another try; a tenth of that with one name."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,9 @@ class Login:
         self._accounts = accounts
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._by_address = Tries(TRIES, TRY_AGAIN)
+        # More, so that one stranger cannot keep the owner of the name out.
+        self._by_name = Tries(10 * TRIES, TRY_AGAIN / 10)
 
     # Asking.
 
@@ -122,31 +124,19 @@ class Login:
 
     def count_try(self, address: str, name: str) -> None:
         """Count a try of a password. Raises :class:`Problem` 429 when there were too many."""
-        waits = [self._wait(key) for key in (f"address {address}", f"name {_key(name)}")]
-        if max(waits) > 0.0:
-            seconds = str(int(max(waits)) + 1)
+        key, now = _key(name), self._clock()
+        wait = max(self._by_address.wait(address, now), self._by_name.wait(key, now))
+        if wait > 0.0:
+            seconds = str(int(wait) + 1)
             detail = f"too many passwords were tried; the next may be tried in {seconds} s"
             raise Problem(429, detail, headers={"Retry-After": seconds})
-        for key in (f"address {address}", f"name {_key(name)}"):
-            self._take(key)
+        self._by_address.take(address, now)
+        self._by_name.take(key, now)
 
     def forgive(self, address: str, name: str) -> None:
         """Forget the tries before a password that was right."""
-        for key in (f"address {address}", f"name {_key(name)}"):
-            self._buckets.pop(key, None)
-
-    def _level(self, key: str) -> float:
-        level, at = self._buckets.get(key, (float(TRIES), self._clock()))
-        return min(float(TRIES), level + (self._clock() - at) / TRY_AGAIN)
-
-    def _wait(self, key: str) -> float:
-        return (1.0 - self._level(key)) * TRY_AGAIN
-
-    def _take(self, key: str) -> None:
-        self._buckets[key] = (self._level(key) - 1.0, self._clock())
-        self._buckets.move_to_end(key)
-        while len(self._buckets) > MOST_BUCKETS:
-            self._buckets.popitem(last=False)
+        self._by_address.forgive(address)
+        self._by_name.forgive(_key(name))
 
 
 def _unknown(detail: str) -> Problem:

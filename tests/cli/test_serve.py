@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mqttbroker import server
-from mqttbroker.config import Config, ListenerConfig, LogConfig, SecurityConfig
+from mqttbroker.config import AdminConfig, Config, ListenerConfig, LogConfig, SecurityConfig
 from mqttbroker.security import SecurityError
 from mqttbroker.storage import StoreError
 from tests.cli.conftest import Command
@@ -45,7 +45,7 @@ class TestConfiguration:
         result = command(
             *("serve", "--config", file, "--host", "0.0.0.0", "--port", 0, "--data-dir", "store"),
             *("--log-level", "error", "--log-format", "json", "--password-file", "users", "--no-allow-anonymous"),
-            *("--acl-file", "acl"),
+            *("--acl-file", "acl", "--admin-port", 8081),
         )
         assert result.exit_code == 0
         [config] = served
@@ -56,6 +56,7 @@ class TestConfiguration:
             limits=config.limits,
             security=SecurityConfig(False, Path("users"), Path("acl")),
             log=LogConfig("error", "json"),
+            admin=AdminConfig(enabled=True, port=8081),
         )
 
     def test_the_environment(self, command: Command, served: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from mqttbroker.broker import ListenerLimits
-from mqttbroker.config import CertificateConfig, Config, ListenerConfig, SecurityConfig, TlsConfig, is_loopback
+from mqttbroker.config import (
+    AdminConfig,
+    CertificateConfig,
+    Config,
+    ListenerConfig,
+    SecurityConfig,
+    TlsConfig,
+    is_loopback,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,19 @@ def test_wrong_values_are_refused_on_construction() -> None:
         ListenerConfig(port=65_536)
     with pytest.raises(ValueError, match="listeners: expected at least one"):
         Config(listeners=())
+
+
+@pytest.mark.parametrize("name", ["", "a b", "broker.example:8080", "https://broker.example", "*.example"], ids=repr)
+def test_names_of_the_admin_server_are_names(name: str) -> None:
+    with pytest.raises(ValueError, match="trusted_hosts: expected names"):
+        AdminConfig(trusted_hosts=(name,))
+
+
+def test_the_admin_server_needs_a_place() -> None:
+    with pytest.raises(ValueError, match="port: expected 0 to 65535, got 65536"):
+        AdminConfig(port=65_536)
+    with pytest.raises(ValueError, match="host: expected an address or a name"):
+        AdminConfig(host="")
 
 
 PEM = Path("a.pem")
