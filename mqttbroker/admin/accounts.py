@@ -4,7 +4,8 @@ The file is JSON, mode 0600, replaced as a whole. Passwords are there as Argon2i
 256 random bits, which nobody guesses. A file that is not entirely understood is not used at all.
 
 When there is no file yet, an account ``admin`` is made with a random password, which :attr:`Accounts.first_password`
-tells, once. There is no default password. Without a path everything is in memory, and made anew with each start.
+tells, once; :meth:`Accounts.save` then makes the file. There is no default password. Without a path everything is in
+memory, and made anew with each start.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Accounts:
-    """Accounts and tokens. Raises :class:`SecurityError` where the file is wrong or cannot be written.
+    """Accounts and tokens. Raises :class:`SecurityError` where the file is wrong.
 
     :meth:`verify`, :meth:`set_password` and :meth:`save` take long, and may run in another thread, one at a time.
     """
@@ -95,7 +96,6 @@ class Accounts:
     def _make_first(self) -> None:
         self.first_password = secrets.token_urlsafe(15)
         self.set_password("admin", self.first_password, "admin")
-        self.save()
 
     # Accounts.
 
@@ -166,7 +166,7 @@ class Accounts:
     # The file.
 
     def save(self) -> None:
-        """Write the file, if there is one."""
+        """Write the file, if there is a path. Raises :class:`SecurityError`."""
         if self.path is None:
             return
         accounts = [

@@ -107,9 +107,16 @@ class AdminServer:
             h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         )
         config.load()
-        self._server = await loop.create_server(
-            lambda: _Protocol(config, self._state, {}), settings.host, settings.port
-        )
+        try:
+            self._server = await loop.create_server(
+                lambda: _Protocol(config, self._state, {}), settings.host, settings.port
+            )
+        except OSError as error:
+            reason = f"the admin server cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+            raise OSError(error.errno, reason) from error
+        if self.first_password is not None:
+            # Not before, or it would be kept and never have been shown.
+            self._accounts.save()
         self._log("info", "admin server listening", url=self.url)
         if not is_loopback(settings.host):
             self._log("warning", "the admin server speaks plain HTTP, and others reach its address", url=self.url)

@@ -36,14 +36,17 @@ class TestServer:
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
         assert ended.stdout == "[]\n"
 
-    async def test_a_port_that_is_taken(self) -> None:
+    async def test_a_port_that_is_taken(self, tmp_path: Path) -> None:
         async with console() as somebody:
             assert somebody.broker.admin is not None
-            taken = replace(ANYWHERE.admin, port=somebody.broker.admin.address[1])
+            port = somebody.broker.admin.address[1]
+            taken = AdminConfig(True, port=port, accounts_file=tmp_path / "admin.json")
             before = asyncio.all_tasks()
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match=f"the admin server cannot listen on 127.0.0.1 port {port}: "):
                 await Broker(replace(ANYWHERE, admin=taken)).start()
             assert asyncio.all_tasks() == before
+            # No account is kept whose password nobody has seen.
+            assert list(tmp_path.iterdir()) == []
 
     async def test_it_warns_where_others_reach_it(self) -> None:
         async with console(host="0.0.0.0", log_in=False) as somebody:
