@@ -21,7 +21,7 @@ from typing import Any, Protocol
 __all__ = ["HAS_EPOLL", "Poller", "Receiver", "SocketTransport", "Transport"]
 
 HAS_EPOLL = hasattr(select, "epoll")
-READ_SIZE = 65_536
+READ_SIZE = 131_072
 """Bytes that are read at once, at most: the C library takes larger pieces from the system, and gives them back, each
 time, which costs several times what it takes to pass them on.
 """
