@@ -1,6 +1,7 @@
 """``python -m benchmarks``: measure this broker, compiled and pure, beside others, and write the report.
 
-A whole run writes ``docs/benchmarks.md``. What is measured in part, or quickly, goes to ``build/bench/report``.
+A whole run writes ``docs/benchmarks.md``. What is measured in part, or quickly, goes to ``build/bench/report``; with
+``--again``, to its place in the whole.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure, or write the report again."""
     options = _parser().parse_args(words)
     whole = not (options.quick or options.only or options.peers)
-    folder = options.output or (ROOT / "docs" if whole or options.render else PARTS)
-    report = Report.read(folder / "benchmarks/results.json") if options.render else run(options)
+    folder = options.output or (ROOT / "docs" if whole or options.render or options.again else PARTS)
+    kept = folder / "benchmarks/results.json"
+    report = Report.read(kept) if options.render or options.again else run(options)
+    if options.again:
+        report.replace(run(options))
     for path in write(report, folder):
         print(path)
 
@@ -102,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each round")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument("--again", action="store_true", help="put what is measured into the report that there is")
     parser.add_argument("--render", action="store_true", help="write the report again, and measure nothing")
     return parser
 

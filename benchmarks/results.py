@@ -78,6 +78,14 @@ class Report:
         """The scenarios of a section."""
         return [each for each in self.measured if each.section == section]
 
+    def replace(self, later: Report) -> None:
+        """Take over what was measured again, on the same machine, of the same brokers."""
+        scenarios = {(each.section, each.name): each for each in later.measured}
+        self.measured = [scenarios.get((each.section, each.name), each) for each in self.measured]
+        tables = {each.title: each for each in later.tables}
+        self.tables = [tables.get(each.title, each) for each in self.tables]
+        self.brokers |= later.brokers
+
     def write(self, path: Path) -> None:
         """Keep it."""
         path.parent.mkdir(parents=True, exist_ok=True)

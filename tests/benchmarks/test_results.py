@@ -54,6 +54,15 @@ class TestReport:
         report.write(tmp_path / "results.json")
         assert Report.read(tmp_path / "results.json").measured[0].rounds["compiled"][0]["cpu"] == 0.33333
 
+    def test_takes_over_what_was_measured_again(self) -> None:
+        report, later = make_report(), make_report(compiled=0.25)
+        later.measured = later.measured[:1]
+        later.tables = []
+        rest = report.measured[1:]
+        report.replace(later)
+        assert report.measured == [later.measured[0], *rest]
+        assert report.tables == make_report().tables
+
 
 class TestGoals:
     def test_there_is_one_for_each_scenario(self) -> None:
