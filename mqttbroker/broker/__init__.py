@@ -23,11 +23,13 @@ from mqttbroker.broker.connection import Connection
 from mqttbroker.broker.core import BrokerCore
 from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.entrance import Entrance, ListenerLimits
+from mqttbroker.broker.events import EventListener, Events
 from mqttbroker.broker.gate import Gate, host_of
 from mqttbroker.broker.inspection import CLIENT_ORDERS, SESSION_ORDERS, Inspection
 from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.quiet import Log
 from mqttbroker.broker.route import Sink
+from mqttbroker.broker.steering import Steering
 from mqttbroker.broker.views import (
     ClientDetail,
     ClientSummary,
@@ -64,6 +66,8 @@ __all__ = [
     "Decision",
     "Deleted",
     "Entrance",
+    "EventListener",
+    "Events",
     "EveryoneWelcome",
     "EverythingAllowed",
     "Gate",
@@ -83,6 +87,7 @@ __all__ = [
     "RetainedDetail",
     "SessionSummary",
     "Sink",
+    "Steering",
     "SubscriptionSummary",
     "TopicLevel",
     "Totals",

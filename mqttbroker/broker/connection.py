@@ -191,6 +191,8 @@ class Connection:
             self.stalled_at = now
             self.stalled_waiting = self.carrier.waiting()
             self.pause_reading()
+            if self.core.events.heard:
+                self.core.events.stalled(self)
             self.core.wheel.add(self, now + self.limits.stalled_timeout, self.due)
 
     def watch_keep_alive(self, now: float) -> None:
@@ -407,9 +409,32 @@ class Connection:
         identity = self.identity
         return {"client": identity.client_id, "user": identity.username, "address": identity.address}
 
+    def whereabouts(self) -> dict[str, object]:
+        """Whom an event is about, beside its client identifier."""
+        identity = self.identity
+        details: dict[str, object] = {
+            "user": identity.username,
+            "address": identity.address,
+            "listener": identity.listener,
+        }
+        if self.entrance.mount_point:
+            details["mount_point"] = self.entrance.mount_point
+        return details
+
+    def tell_refused(self, action: str, rule: str, topic: str | None = None) -> None:
+        """Tell whoever listens of a refusal. Ask first whether anybody does."""
+        details = self.whereabouts()
+        details["action"] = action
+        if topic is not None:
+            details["topic"] = topic
+        details["rule"] = rule
+        self.core.events.refused(self.identity.client_id, self.core.now, details)
+
     def refused(self, action: str, topic: str, rule: str) -> None:
         """One log line for a refused action; a client that goes on and on is not logged for ever."""
         self.refusals += 1
+        if self.core.events.heard:
+            self.tell_refused(action, rule, topic)
         if self.refusals < REFUSALS_LOGGED:
             # A topic filter is refused for its length too.
             shown = topic if len(topic) <= TOPIC_LOGGED else f"{topic[:TOPIC_LOGGED]}... ({len(topic)} characters)"

@@ -16,6 +16,7 @@ from mqttbroker.broker.authority import Authorizer, Decision, FailsClosed, Ident
 from mqttbroker.broker.connection import Connection
 from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.entrance import Entrance
+from mqttbroker.broker.events import Events
 from mqttbroker.broker.gate import Gate
 from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.quiet import Log, QuietLog
@@ -24,6 +25,7 @@ from mqttbroker.broker.replay import Replay
 from mqttbroker.broker.retained import RetainedMessages
 from mqttbroker.broker.route import Route, Sink
 from mqttbroker.broker.router import Router, identity_of
+from mqttbroker.broker.state import State
 from mqttbroker.broker.sweep import ExpirySweep
 from mqttbroker.broker.timing import TimingWheel
 from mqttbroker.protocol import MQTTError, ReasonCode
@@ -55,7 +57,6 @@ class BrokerCore:
         self.now: float = now
         self.rng: Random = rng or Random()
         self.counters: Counters = Counters()
-        self.gate: Gate = Gate(limits.max_connections, self.counters, self.quiet_log)
         self.wheel: TimingWheel = TimingWheel(self._deadline_failed)
         self.router: Router = Router(limits, self.authorizer, self.rng)
         self.retained: RetainedMessages = RetainedMessages(limits, store)
@@ -75,6 +76,8 @@ class BrokerCore:
             limits.queue_policy == "drop_oldest",
             limits.max_total_queued_bytes,
         )
+        self.events: Events = Events(self.session_limits, log)
+        self.gate: Gate = Gate(limits.max_connections, self.counters, self.quiet_log, self.events)
         self.no_session: Session = Session("", None, self.session_limits, persistent=False)
         """The session of connections that have none yet."""
         self.replays: deque[Replay] = deque()
@@ -110,6 +113,9 @@ class BrokerCore:
             else:
                 self.log("debug", "closed before CONNECT was accepted", **connection.who(), reason=detail)
         if was_connected:
+            if self.events.heard:
+                details = {**connection.whereabouts(), "reason": detail or "unexpected error"}
+                self.events.emit("disconnected", connection.identity.client_id, now, details)
             self.registry.disconnected(connection, clean, now)
 
     def note_failure(self, connection: Connection, error: MQTTError) -> None:
@@ -118,6 +124,8 @@ class BrokerCore:
             self.counters.packets_malformed += 1
         if connection.explained:
             return
+        if self.events.heard and connection.state == State.AUTHENTICATING:
+            connection.tell_refused("connect", error.detail or error.reason.name.lower())
         self.quiet_log(
             self.now,
             connection.origin,
@@ -165,14 +173,15 @@ class BrokerCore:
         check_topic_name(message.topic)
         self.publish(message, self.router.route(message.topic), now)
 
-    def show(self, message: Message, now: float) -> None:
-        """Send one of the broker's own messages, at QoS 0, which new subscribers get like a retained one.
+    def show(self, topic: str, payload: bytes, now: float) -> None:
+        """Publish one of the broker's own messages, at QoS 0, which new subscribers get like a retained one.
 
-        It is not stored, not limited, and waits for nobody who is away.
+        The topic begins with ``$``. The message is not stored, not limited, and waits for nobody who is away.
         """
         self.now = now
+        message = Message(topic, topic.encode(), payload, 0, True)
         self.retained.show(message)
-        self.router.send(message, self.router.route(message.topic), now)
+        self.router.send(message, self.router.route(topic), now)
 
     def publish_will(self, session: Session, will: WillRecord, now: float) -> None:
         """Publish a will, unless its client may no longer publish there or there is no room to retain it."""
@@ -181,6 +190,10 @@ class BrokerCore:
         if not decision.allowed or (message.retain and not self.retained.fits(message)):
             rule = decision.rule if not decision.allowed else "too many retained messages"
             self.log("warning", "refused", client=session.name, action="publish will", topic=message.topic, rule=rule)
+            if self.events.heard:
+                details: dict[str, object] = {"user": session.username, "listener": session.listener}
+                details |= {"action": "publish will", "topic": message.topic, "rule": rule}
+                self.events.refused(session.name, now, details)
             return
         self.counters.wills_published += 1
         # [MQTT-3.1.2-14] [MQTT-3.1.2-15] [3.1.1: MQTT-3.1.2-16] [3.1.1: MQTT-3.1.2-17]
@@ -220,6 +233,8 @@ class BrokerCore:
         self.session_limits.go_on()
         self.wheel.advance(now)
         self.sweep.advance(now)
+        if self.events.heard:
+            self.events.tick(now)
 
     def _authorizer_failed(self, error: Exception) -> None:
         self.log("error", "authoriser failed, which refuses", error=repr(error), exception=error)

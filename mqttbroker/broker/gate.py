@@ -11,6 +11,7 @@ import ipaddress
 
 from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.entrance import Entrance
+from mqttbroker.broker.events import Events
 from mqttbroker.broker.quiet import QuietLog
 
 __all__ = ["Gate", "host_of"]
@@ -34,11 +35,12 @@ class _Origin:
 class Gate:
     """Counts the connections of one broker, and refuses those that are too many."""
 
-    def __init__(self, max_connections: int, counters: Counters, log: QuietLog) -> None:
+    def __init__(self, max_connections: int, counters: Counters, log: QuietLog, events: Events | None = None) -> None:
         self.max_connections: int = max_connections
         self.connections: int = 0
         self._counters = counters
         self._log = log
+        self._events = events
         self._origins: dict[str, _Origin] = {}
         self._idle: dict[str, _Origin] = {}
         """Those without connections, in the order in which the last of these ended; forgotten when the burst is whole
@@ -112,6 +114,9 @@ class Gate:
         self._counters.connections_refused += 1
         about = f"{limit} at {entrance.name}"
         self._log(now, about, "warning", "connection refused", listener=entrance.name, address=address, limit=limit)
+        if self._events is not None and self._events.heard:
+            details: dict[str, object] = {"user": None, "address": address, "listener": entrance.name}
+            self._events.refused("", now, details | {"action": "connect", "rule": limit})
         return False
 
     def tick(self, now: float) -> None:

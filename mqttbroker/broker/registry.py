@@ -72,14 +72,19 @@ class Registry:
                 owner=session.username,
             )
             connection.explained = True
+            if self._core.events.heard:
+                connection.tell_refused("connect", "this client identifier belongs to another user")
             raise MQTTError(ReasonCode.NOT_AUTHORIZED, "this client identifier belongs to another user")
 
-    def take_over(self, client_id: str, now: float) -> None:
-        """End the connection that uses the client identifier now [MQTT-3.1.4-3]."""
+    def take_over(self, client_id: str, now: float, by: Connection) -> None:
+        """End the connection that uses the client identifier now [MQTT-3.1.4-3], for another one."""
         old = self.online.get(client_id)
         if old is not None:
             self._core.counters.takeovers += 1
             self._core.log("info", "session taken over", **old.who())
+            if self._core.events.heard:
+                details = {**old.whereabouts(), "by": by.identity.address}
+                self._core.events.emit("takeover", old.identity.client_id, now, details)
             old.disconnect(ReasonCode.SESSION_TAKEN_OVER, "another connection uses this client identifier", now)
 
     def open(

@@ -93,6 +93,11 @@ class RetainedMessages:
             if self._tree.get(message.topic) is message:
                 self.remove(message.topic)
 
+    def topics(self, topic_filter: str) -> Iterator[str]:
+        """The topics that match, also those whose message has expired. They may be removed on the way."""
+        for topic, _ in self._tree.match(topic_filter):
+            yield topic
+
     # Level by level.
 
     def level_names(self, prefix: str) -> list[str]:

@@ -33,6 +33,7 @@ class SessionLimits:
         "burst",
         "drop_oldest",
         "dropped",
+        "drops",
         "max_bytes",
         "max_messages",
         "max_total_bytes",
@@ -70,6 +71,8 @@ class SessionLimits:
         self.message_bytes_sent: int = 0
         """Bytes of whole PUBLISH packets."""
         self.dropped: dict[Drop, int] = dict.fromkeys(Drop, 0)
+        self.drops: dict[Session, dict[Drop, int]] | None = None
+        """The same by session, since it was last asked for; ``None`` as long as nobody asks."""
         self.unfinished: dict[Session, None] = {}
         """Sessions that wrote a whole burst and have more to send, in the order of their turns."""
         self.stranded: list[Durable] = []

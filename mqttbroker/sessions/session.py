@@ -457,10 +457,10 @@ class Session:
                 return
             self._read_ahead()
 
-    def purge(self) -> int:
-        """Drop every message that was never sent; the number of them."""
+    def purge(self, limit: int = 0) -> int:
+        """Drop every message that was never sent, or only the ``limit`` oldest; the number of them."""
         count = 0
-        while self._drop_oldest(Drop.PURGED, 0.0):
+        while (not limit or count < limit) and self._drop_oldest(Drop.PURGED, 0.0):
             count += 1
         return count
 
@@ -485,6 +485,10 @@ class Session:
         if self.dropped is None:
             self.dropped = {}
         self.dropped[cause] = self.dropped.get(cause, 0) + count
+        drops = self.limits.drops
+        if drops is not None:
+            by_cause = drops.setdefault(self, {})
+            by_cause[cause] = by_cause.get(cause, 0) + count
 
 
 _OFFLINE = Wire(False)

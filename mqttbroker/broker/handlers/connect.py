@@ -137,6 +137,8 @@ def _go_on(connection: Connection, verdict: Verdict, now: float) -> None:
         core.counters.connections_refused += 1
         about = connection.origin
         core.quiet_log(now, about, "warning", "authentication refused", **connection.who(), reason=verdict.detail)
+        if core.events.heard:
+            connection.tell_refused("connect", verdict.detail or "authentication refused")
         connection.explained = True
         reason = verdict.reason
         if connection.state == State.CONNECTED and reason not in LEGAL[PacketType.DISCONNECT]:
@@ -180,7 +182,7 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     properties = _connack_properties(connection, packet, verdict, expiry)
     # Refused before it has any effect if the client cannot take the answer.
     answer = connection.fitting(ConnAck(False, ReasonCode.SUCCESS, properties))
-    core.registry.take_over(known_as, now)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
+    core.registry.take_over(known_as, now, connection)  # [MQTT-3.1.4-3] [3.1.1: MQTT-3.1.4-2]
     session, present = core.registry.open(known_as, verdict.username, packet.clean_start, expiry, now)
     before = session.listener, session.wire_kind
     session.listener = entrance.name
@@ -202,6 +204,9 @@ def _accept(connection: Connection, verdict: Accepted, now: float) -> None:
     connection.state = State.CONNECTED
     connection.maximum_packet_size = connection.limits.max_packet_size
     core.log("info", "connected", **connection.who(), version=connection.version.name, session_present=present)
+    if core.events.heard:
+        details = {**connection.whereabouts(), "version": connection.version.name, "session_present": present}
+        core.events.emit("connected", client_id, now, details)
 
     def answered(error: Exception | None) -> None:
         connection.pending = None
