@@ -1,3 +1,3 @@
-"""The endpoints of the HTTP API that show and change what the broker holds: clients, sessions, subscriptions, messages
-and events.
-"""
+"""The endpoints of the HTTP API: one module for each kind of thing that can be asked about or changed."""
+
+__all__: list[str] = []
