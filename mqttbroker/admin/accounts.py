@@ -19,11 +19,13 @@ import msgspec
 from msgspec import Struct
 
 from mqttbroker.admin.endpoint import Role, Who
+from mqttbroker.config import AdminConfig
 from mqttbroker.files import replace_file
 from mqttbroker.security import PasswordFile, SecurityError
 
-__all__ = ["Account", "Accounts", "Token"]
+__all__ = ["Account", "Accounts", "Token", "accounts_path"]
 
+ACCOUNTS_FILE: Final = "admin.json"
 TOKEN_PREFIX: Final = "mqb_"
 """So that people and scanners of leaked secrets see what it is."""
 MOST_TOKENS: Final = 200
@@ -179,6 +181,13 @@ class Accounts:
             replace_file(self.path, content + b"\n", 0o600)
         except OSError as error:
             raise SecurityError(self.path, "", f"cannot be written: {error.strerror}") from error
+
+
+def accounts_path(settings: AdminConfig, data_dir: Path | None) -> Path | None:
+    """Where the accounts are; ``None``: in memory."""
+    if settings.accounts_file is not None or data_dir is None:
+        return settings.accounts_file
+    return data_dir / ACCOUNTS_FILE
 
 
 def _digest(secret: str) -> str:

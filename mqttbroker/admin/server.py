@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from mqttbroker.admin.accounts import Accounts
+from mqttbroker.admin.accounts import Accounts, accounts_path
 from mqttbroker.admin.app import App
 from mqttbroker.admin.audit import AuditLog
 from mqttbroker.admin.context import Administered, Context
@@ -33,7 +33,6 @@ from mqttbroker.config import is_loopback
 
 __all__ = ["AdminServer", "endpoints"]
 
-ACCOUNTS_FILE: Final = "admin.json"
 AUDIT_FILE: Final = "admin-audit.jsonl"
 MOST_CONNECTIONS: Final = 200
 HEADERS_TIMEOUT: Final = 10.0
@@ -80,9 +79,7 @@ class AdminServer:
         self._server: asyncio.Server | None = None
 
     def _files(self, data_dir: Path | None) -> tuple[Path | None, Path | None]:
-        accounts = self._settings.accounts_file
-        if accounts is None and data_dir is not None:
-            accounts = data_dir / ACCOUNTS_FILE
+        accounts = accounts_path(self._settings, data_dir)
         audit = self._settings.audit_file
         if audit is None and accounts is not None:
             audit = accounts.with_name(AUDIT_FILE)

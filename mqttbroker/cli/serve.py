@@ -123,10 +123,13 @@ def _without_rules(security: SecurityConfig) -> str:
 
 
 def _read_files(config: Config) -> None:
-    """Read what a broker reads before it listens: users, rules, certificates, and the directories of pages."""
+    """Read what a broker reads before it listens: users, rules, certificates, the directories of pages, and who may use
+    the admin server.
+    """
     import asyncio
 
     from mqttbroker.access import Access
+    from mqttbroker.admin.accounts import Accounts, accounts_path
     from mqttbroker.entrances import make_listener
     from mqttbroker.security import SecurityError, TlsError
 
@@ -138,6 +141,9 @@ def _read_files(config: Config) -> None:
         access = Access(config, None, None, loop, tell)
         for listener in config.listeners:
             make_listener(listener, config, access, tell)
+        accounts = accounts_path(config.admin, config.data_dir)
+        if config.admin.enabled and accounts is not None and accounts.exists():
+            Accounts(accounts)
     except (SecurityError, TlsError) as error:
         fail(error)
     except OSError as error:

@@ -111,6 +111,17 @@ class TestConfiguration:
 class TestCheckConfig:
     """``mqttbroker check-config`` says what would be so, or what is wrong."""
 
+    def test_the_admin_server(self, command: Command, tmp_path: Path) -> None:
+        file = tmp_path / "broker.toml"
+        file.write_text("[admin]\nenabled = true\naccounts_file = 'admin.json'\n", encoding="utf-8")
+        result = command("check-config", file)
+        assert result.exit_code == 0
+        assert "\nadmin server: 127.0.0.1 port 8080\n" in result.stdout
+        (tmp_path / "admin.json").write_text("{}", encoding="utf-8")
+        result = command("check-config", file)
+        assert result.exit_code == 1
+        assert "admin.json: expected accounts of the admin server" in result.stderr
+
     def test_the_defaults(self, command: Command) -> None:
         result = command("check-config")
         assert result.exit_code == 0
