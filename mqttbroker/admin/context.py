@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mqttbroker.broker import BrokerCore, Log
+from mqttbroker.broker import BrokerCore, Inspection, Log, Steering
 from mqttbroker.config import Config
 from mqttbroker.protocol import NO_PROPERTIES, Properties
 
 if TYPE_CHECKING:
     from mqttbroker.admin.accounts import Accounts
     from mqttbroker.admin.audit import AuditLog
+    from mqttbroker.admin.feed import Feed
     from mqttbroker.admin.login import Login
     from mqttbroker.admin.offload import Offload
     from mqttbroker.certs import CertificateInfo
@@ -75,5 +76,8 @@ class Context:
     """For work that waits for the disk or takes a core for long."""
     started: float
     """When the server was started, in seconds since the epoch."""
+    inspection: Inspection
+    steering: Steering
+    feed: Feed
     description: dict[str, Any]
     """The OpenAPI document."""

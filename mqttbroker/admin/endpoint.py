@@ -195,4 +195,7 @@ def query_type(kind: type[Struct]) -> dict[str, bool]:
 
 
 def _holds_list(kind: Any) -> bool:
-    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.ListType | msgspec.inspect.VarTupleType)
+    found = msgspec.inspect.type_info(kind)
+    if isinstance(found, msgspec.inspect.Metadata):
+        found = found.type
+    return isinstance(found, msgspec.inspect.ListType | msgspec.inspect.VarTupleType)

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 
+from mqttbroker.sessions import mounted_client_id
+
 __all__ = ["Event", "Feed", "Reader", "TooManyReaders"]
 
 REMEMBERED = 2_000
-"""Events of all kinds but those that a busy client causes for each message."""
+"""Events of all kinds but those that are fleeting."""
 REFUSALS = 1_000
 HISTORIES = 10_000
 """Clients of which events are remembered; of the one that was heard of longest ago they are forgotten."""
@@ -30,8 +32,8 @@ LONGEST_TEXT = 256
 """Characters of a text in an event."""
 LONGEST_CLIENT_ID = 1_024
 """Characters of a client identifier above which its events are not remembered by client."""
-FLEETING = frozenset({"dropped", "slow"})
-"""Kinds that come as often as messages: shown to whoever watches, and not remembered."""
+FLEETING = frozenset({"dropped"})
+"""Kinds that come every second, of many clients at once: shown to whoever watches, and not remembered."""
 REFUSED = "refused"
 
 Detail = str | int | float | bool | None
@@ -51,7 +53,10 @@ class Event:
     at: float
     """Seconds since the epoch."""
     client_id: str
+    """As the client gave it; empty where there is none."""
     details: dict[str, Detail]
+    known: str = ""
+    """The identifier by which the broker knows its session; empty where there is none, or it is too long."""
 
 
 class Feed:
@@ -70,33 +75,36 @@ class Feed:
         self._readers: list[Reader] = []
 
     def tell(self, kind: str, client_id: str, now: float, details: dict[str, object]) -> None:
-        """An event has happened."""
+        """An event has happened: a listener of the broker's core."""
         fleeting = kind in FLEETING
         if fleeting and not self._readers:
             return
         self.last += 1
         shown = {key: _shown(value) for key, value in details.items()}
-        event = Event(self.last, kind, now, _shown_text(client_id), shown)
+        known = mounted_client_id(str(details.get("mount_point", "")), client_id) if client_id else ""
+        if len(known) > LONGEST_CLIENT_ID:
+            known = ""
+        event = Event(self.last, kind, now, _shown_text(client_id), shown, known)
         if not fleeting:
-            self._remember(event, client_id)
+            self._remember(event)
         for reader in list(self._readers):
-            reader.take(event, client_id)
+            reader.take(event)
 
-    def _remember(self, event: Event, client_id: str) -> None:
+    def _remember(self, event: Event) -> None:
         self._recent.append(event)
         if len(self._recent) > REMEMBERED:
             self._forgotten = self._recent.popleft().number
         if event.kind == REFUSED:
             self._refusals.append(event)
-        if not 0 < len(client_id) <= LONGEST_CLIENT_ID:
+        if not event.known:
             return
-        history = self._histories.get(client_id)
+        history = self._histories.get(event.known)
         if history is None:
-            history = self._histories[client_id] = deque(maxlen=HISTORY)
+            history = self._histories[event.known] = deque(maxlen=HISTORY)
             if len(self._histories) > HISTORIES:
                 self._histories.popitem(last=False)
         else:
-            self._histories.move_to_end(client_id)
+            self._histories.move_to_end(event.known)
         history.append(event)
 
     # What was.
@@ -114,9 +122,9 @@ class Feed:
             if (before is None or each.number < before) and (not kinds or each.kind in kinds)
         )
 
-    def history(self, client_id: str) -> list[Event]:
+    def history(self, known: str) -> list[Event]:
         """The events of one client that are remembered, the newest first."""
-        return list(reversed(self._histories.get(client_id, ())))
+        return list(reversed(self._histories.get(known, ())))
 
     def missed(self, after: int) -> bool:
         """Whether events after this one are forgotten already, or it is not one of this feed."""
@@ -124,11 +132,8 @@ class Feed:
 
     # What is.
 
-    def open(self, wanted: Callable[[Event, str], bool]) -> Reader:
-        """A new reader. Raises :class:`TooManyReaders`.
-
-        ``wanted`` decides on an event and the whole identifier of its client.
-        """
+    def open(self, wanted: Callable[[Event], bool]) -> Reader:
+        """A new reader. Raises :class:`TooManyReaders`."""
         if len(self._readers) >= READERS:
             raise TooManyReaders(f"there are {READERS} readers already")
         reader = Reader(self, wanted)
@@ -154,7 +159,7 @@ class Feed:
 class Reader:
     """One reader of the events, from when it is opened: a bounded queue that it empties."""
 
-    def __init__(self, feed: Feed, wanted: Callable[[Event, str], bool]) -> None:
+    def __init__(self, feed: Feed, wanted: Callable[[Event], bool]) -> None:
         self._feed = feed
         self._wanted = wanted
         self._waiting: deque[Event] = deque()
@@ -164,9 +169,9 @@ class Reader:
         self.overrun: bool = False
         """Whether it was closed because it did not keep up."""
 
-    def take(self, event: Event, client_id: str) -> None:
+    def take(self, event: Event) -> None:
         """Put an event into the queue, if it is wanted; close the reader if there is no room."""
-        if not self._wanted(event, client_id):
+        if not self._wanted(event):
             return
         if len(self._waiting) >= WAITING:
             self._waiting.clear()

@@ -23,12 +23,23 @@ from mqttbroker.admin.app import App
 from mqttbroker.admin.audit import AuditLog
 from mqttbroker.admin.context import Administered, Context
 from mqttbroker.admin.endpoint import Endpoint, collect
+from mqttbroker.admin.feed import Feed
 from mqttbroker.admin.guard import Guard
 from mqttbroker.admin.login import Login
 from mqttbroker.admin.offload import Offload
 from mqttbroker.admin.openapi import describe
-from mqttbroker.admin.resources import account, description, overview
-from mqttbroker.broker import Log
+from mqttbroker.admin.resources import (
+    account,
+    clients,
+    description,
+    events,
+    overview,
+    publish,
+    retained,
+    sessions,
+    subscriptions,
+)
+from mqttbroker.broker import Inspection, Log, Steering
 from mqttbroker.config import is_loopback
 
 __all__ = ["AdminServer", "endpoints"]
@@ -40,7 +51,7 @@ HEADERS_TIMEOUT: Final = 10.0
 MOST_HEADER_BYTES: Final = 16_384
 STOP_TIMEOUT: Final = 1.0
 """Seconds in which requests may be finished when the server stops."""
-RESOURCES: Final = (description, account, overview)
+RESOURCES: Final = (description, account, overview, clients, sessions, subscriptions, retained, publish, events)
 
 
 def endpoints() -> list[Endpoint]:
@@ -60,6 +71,8 @@ class AdminServer:
         self._offload = Offload()
         accounts_file, audit_file = self._files(broker.config.data_dir)
         self._accounts = Accounts(accounts_file)
+        self._feed = Feed()
+        self._events = broker.core.events
         listed = endpoints()
         context = Context(
             broker=broker,
@@ -69,6 +82,9 @@ class AdminServer:
             audit=AuditLog(audit_file, log, self._offload),
             offload=self._offload,
             started=broker.now(),
+            inspection=Inspection(broker.core),
+            steering=Steering(broker.core),
+            feed=self._feed,
             description=describe(listed),
         )
         ports = [
@@ -114,6 +130,7 @@ class AdminServer:
         if self.first_password is not None:
             # Not before, or it would be kept and never have been shown.
             self._accounts.save()
+        self._events.listen(self._feed.tell)
         self._log("info", "admin server listening", url=self.url)
         if not is_loopback(settings.host):
             self._log("warning", "the admin server speaks plain HTTP, and others reach its address", url=self.url)
@@ -146,6 +163,8 @@ class AdminServer:
         """Stop: nobody comes in any more, what is under way may be finished, the rest is cut off."""
         if self._server is not None:
             self._server.close()
+        self._events.unlisten(self._feed.tell)
+        self._feed.close()
         for connection in list(self._state.connections):
             if isinstance(connection, _Protocol):
                 connection.finish()

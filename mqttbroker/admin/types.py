@@ -120,6 +120,17 @@ class Properties(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 # Clients and sessions.
 
 
+class Happened(Output):
+    """Something that has happened."""
+
+    id: Annotated[str, Meta(description="For ``Last-Event-ID``.")]
+    kind: str
+    at: float
+    client: Annotated[Id | None, Meta(description="The client that it is about.")]
+    client_id: ClientId
+    details: dict[str, str | int | float | bool | None]
+
+
 class Will(Output):
     """What is published when the client is lost."""
 
@@ -181,6 +192,7 @@ class ClientDetail(Output):
     session: Session
     connection: Annotated[Client | None, Meta(description="Null while the client is away.")]
     will: Will | None
+    last_disconnect: Annotated[Happened | None, Meta(description="The last one that is remembered.")]
     receive_maximum: Annotated[int, Meta(description="Messages that may be in flight; 0 while the client is away.")]
     quota: Annotated[int, Meta(description="How many of them may still be sent now.")]
     maximum_packet_size: Annotated[int, Meta(description="Bytes that the client takes in a packet; 0 for no limit.")]
@@ -448,16 +460,6 @@ class PublishedBatch(Output):
 
 
 # Events.
-
-
-class Happened(Output):
-    """Something that has happened."""
-
-    id: str
-    kind: str
-    at: float
-    client_id: str
-    details: dict[str, str | int | float | bool | None]
 
 
 class History(Output):

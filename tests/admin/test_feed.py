@@ -24,7 +24,7 @@ NOW = 1_700_000_000.0
 TIMEOUT = 5.0
 
 
-def everything(event: Event, client_id: str) -> bool:
+def everything(event: Event) -> bool:
     return True
 
 
@@ -34,7 +34,7 @@ class TestMemory:
         feed.tell("connected", "a", NOW, {"address": "192.0.2.1:5"})
         feed.tell("refused", "a", NOW + 1, {"topic": "t", "rule": "deny all"})
         first, second = feed.since(0)
-        assert first == Event(1, "connected", NOW, "a", {"address": "192.0.2.1:5"})
+        assert first == Event(1, "connected", NOW, "a", {"address": "192.0.2.1:5"}, "a")
         assert (second.number, second.kind, second.at) == (2, "refused", NOW + 1)
 
     def test_by_kind_and_number(self) -> None:
@@ -63,6 +63,13 @@ class TestMemory:
         feed.tell("disconnected", "a", NOW, {})
         assert [each.kind for each in feed.history("a")] == ["disconnected", "connected"]
         assert feed.history("nobody") == []
+
+    def test_clients_below_a_mount_point_are_others(self) -> None:
+        feed = Feed()
+        feed.tell("connected", "a", NOW, {"mount_point": "site/"})
+        assert feed.history("a") == []
+        (event,) = feed.history("site/\0a")
+        assert (event.client_id, event.known) == ("a", "site/\0a")
 
     def test_nothing_grows_without_bound(self) -> None:
         feed = Feed()
@@ -103,7 +110,7 @@ class TestMemory:
 class TestReaders:
     async def test_a_reader_gets_what_it_wants(self) -> None:
         feed = Feed()
-        reader = feed.open(lambda event, client_id: client_id == "a")
+        reader = feed.open(lambda event: event.known == "a")
         feed.tell("connected", "b", NOW, {})
         feed.tell("connected", "a", NOW, {})
         feed.tell("dropped", "a", NOW, {"cause": "expired"})
@@ -124,7 +131,7 @@ class TestReaders:
 
     async def test_a_reader_that_does_not_keep_up_is_closed(self) -> None:
         feed = Feed()
-        reader, other = feed.open(everything), feed.open(lambda event, client_id: False)
+        reader, other = feed.open(everything), feed.open(lambda event: False)
         for _ in range(WAITING):
             feed.tell("connected", "a", NOW, {})
         assert not reader.ended.is_set()

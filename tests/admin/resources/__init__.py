@@ -1,0 +1,1 @@
+"""Tests of ``mqttbroker.admin.resources``: over HTTP, with real brokers and clients."""
