@@ -21,9 +21,9 @@ from typing import Any, Protocol
 __all__ = ["HAS_EPOLL", "Poller", "Receiver", "SocketTransport", "Transport"]
 
 HAS_EPOLL = hasattr(select, "epoll")
-READ_SIZE = 131_072
-"""Bytes that are read at once, at most: the C library takes larger pieces from the system, and gives them back, each
-time, which costs several times what it takes to pass them on.
+READ_SIZE = 131_072 - 64
+"""Bytes that are read at once, at most: larger pieces the C library takes from the system, and gives them back, each
+time, which costs several times what it takes to pass them on. With smaller ones large messages come in more parts.
 """
 BURST = 256
 """Sockets that are looked at before others of the event loop have their turn."""
