@@ -61,8 +61,11 @@ class Login:
 
     # Asking.
 
-    def authenticate(self, headers: Mapping[str, str]) -> Who:
-        """Who sends a request with these headers. Raises :class:`Problem` 401."""
+    def authenticate(self, headers: Mapping[str, str], *, counts: bool = True) -> Who:
+        """Who sends a request with these headers. Raises :class:`Problem` 401.
+
+        ``counts`` is whether a session counts as used by that; it does not where nobody has done anything.
+        """
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, secret = authorization.partition(" ")
@@ -70,7 +73,7 @@ class Login:
             if who is None:
                 raise _unknown("this token is none, or none any more")
             return who
-        session = self.session(headers)
+        session = self.session(headers, counts=counts)
         role = None if session is None else self._accounts.roles.get(session.name)
         if session is None or role is None:
             raise _unknown("log in by POST /api/v1/login, or send Authorization: Bearer and a token")
@@ -84,8 +87,8 @@ class Login:
             if session is None or not hmac.compare_digest(session.csrf.encode(), given.encode("latin-1")):
                 raise Problem(403, "expected X-CSRF-Token with the token that was given at login")
 
-    def session(self, headers: Mapping[str, str]) -> Session | None:
-        """The session of a request, which counts as used by that."""
+    def session(self, headers: Mapping[str, str], *, counts: bool = True) -> Session | None:
+        """The session of a request; ``counts`` is whether it counts as used by that."""
         key = _key(_cookie(headers))
         session = self._sessions.get(key)
         if session is None:
@@ -94,8 +97,9 @@ class Login:
         if now - session.used > IDLE or now - session.began > LONGEST:
             del self._sessions[key]
             return None
-        session.used = now
-        self._sessions.move_to_end(key)
+        if counts:
+            session.used = now
+            self._sessions.move_to_end(key)
         return session
 
     # Coming and going.

@@ -115,9 +115,9 @@ def _written(event: Event, run: str) -> bytes:
 
 
 def _may_go_on(call: Call[Any, Any]) -> bool:
-    """Whether whoever began to read may still do so."""
+    """Whether whoever began to read may still do so. A stream alone does not keep a session from ending."""
     with suppress(Problem):
-        call.context.login.authenticate(call.headers)
+        call.context.login.authenticate(call.headers, counts=False)
         return True
     return False
 

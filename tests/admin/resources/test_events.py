@@ -13,6 +13,7 @@ import pytest
 
 from mqttbroker.admin import feed
 from mqttbroker.admin.feed import Feed
+from mqttbroker.admin.login import IDLE
 from mqttbroker.admin.resources import events
 from mqttbroker.admin.resources.events import EventStream
 from mqttbroker.broker import Action, Decision, Identity
@@ -121,6 +122,17 @@ class TestStream:
         monkeypatch.setattr(events, "QUIET", 0.01)
         async with console() as somebody, stream(somebody) as told:
             assert (await somebody.http.post("/api/v1/logout")).status_code == 204
+            async with asyncio.timeout(TIMEOUT):
+                while await told.block():
+                    pass
+
+    async def test_it_keeps_no_session_alive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(events, "QUIET", 0.01)
+        async with console() as somebody, stream(somebody) as told:
+            somebody.broker.advance_clock(IDLE * 0.6)
+            for _ in range(5):
+                assert await told.block() == {"": "nothing"}
+            somebody.broker.advance_clock(IDLE * 0.6)
             async with asyncio.timeout(TIMEOUT):
                 while await told.block():
                     pass
