@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mqttbroker import systemd
 from mqttbroker.access import Access
+from mqttbroker.admin.monitor import Monitor
 from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, Log
 from mqttbroker.config import Config, check_exposure
 from mqttbroker.entrances import make_listener, with_sockets
@@ -80,6 +81,8 @@ class Broker:
         self._listeners: list[Listener] = []
         self._host: Host | None = None
         self.admin: AdminServer | None = None
+        self.monitor: Monitor | None = None
+        """What is measured while the broker runs."""
         """The server of the HTTP API, while there is one."""
         self._hurry: asyncio.Event = asyncio.Event()
         self._watching: asyncio.TimerHandle | None = None
@@ -119,6 +122,7 @@ class Broker:
             raise
         self._access = access
         self._host = Host(core, clock, loop)
+        self.monitor = Monitor(core, loop, config.sys.interval, clock())
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
                 await self._listen(listener, settings.retry_bind)
@@ -128,6 +132,7 @@ class Broker:
             await self.stop()
             raise
         self._host.start()
+        self.monitor.start(clock())
         if any(listener.tls is not None for listener in listeners):
             self._watch()
 
@@ -191,6 +196,9 @@ class Broker:
         host.core.flush()
         await self._wait_for_clients(host, STOP_TIMEOUT if timeout is None else timeout)
         host.stop()
+        if self.monitor is not None:
+            self.monitor.stop()
+            self.monitor = None
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mqttbroker.admin.audit import AuditLog
     from mqttbroker.admin.feed import Feed
     from mqttbroker.admin.login import Login
+    from mqttbroker.admin.monitor import Monitor
     from mqttbroker.admin.offload import Offload
     from mqttbroker.certs import CertificateInfo
 
@@ -25,6 +26,8 @@ class Administered(Protocol):
     """The broker, as far as the admin server needs it; :class:`mqttbroker.server.Broker` is one."""
 
     config: Config
+    monitor: Monitor | None
+    """What is measured while it runs."""
 
     @property
     def core(self) -> BrokerCore: ...

@@ -33,6 +33,7 @@ from mqttbroker.admin.resources import (
     clients,
     description,
     events,
+    monitoring,
     overview,
     publish,
     retained,
@@ -51,7 +52,18 @@ HEADERS_TIMEOUT: Final = 10.0
 MOST_HEADER_BYTES: Final = 16_384
 STOP_TIMEOUT: Final = 1.0
 """Seconds in which requests may be finished when the server stops."""
-RESOURCES: Final = (description, account, overview, clients, sessions, subscriptions, retained, publish, events)
+RESOURCES: Final = (
+    description,
+    account,
+    overview,
+    clients,
+    sessions,
+    subscriptions,
+    retained,
+    publish,
+    events,
+    monitoring,
+)
 
 
 def endpoints() -> list[Endpoint]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mqttbroker.broker import Authenticator, Authorizer, Limits
-from mqttbroker.config import Config, ListenerConfig
+from mqttbroker.config import Config, ListenerConfig, SysConfig
 from mqttbroker.protocol import NO_PROPERTIES, Properties
 from mqttbroker.server import Broker
 from mqttbroker.storage import Store
@@ -39,7 +39,10 @@ class RunningBroker:
         authorizer: Authorizer | None = None,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        self.config: Config = config or Config(listeners=(ListenerConfig(port=0),), limits=limits or Limits())
+        # Tests are seldom about $SYS topics, and see no others than their own.
+        self.config: Config = config or Config(
+            listeners=(ListenerConfig(port=0),), limits=limits or Limits(), sys=SysConfig(interval=0)
+        )
         self.logged: list[tuple[str, str, dict[str, object]]] = []
         """Level, event and details of every line that the broker has logged."""
         self._make: Callable[[], Broker] = lambda: Broker(
