@@ -92,9 +92,10 @@ def take_packets(connection: Connection, data: bytes, now: float) -> int:
     finally:
         if run_route is not None:  # Also where the packet after the run was an error.
             _forward(connection, run_route, data[run_begin:run_stop], run_count)
-        counters = connection.core.counters
-        counters.other_packets_received += others
-        counters.message_bytes_received += message_bytes
+        if others or message_bytes:
+            counters = connection.core.counters
+            counters.other_packets_received += others
+            counters.message_bytes_received += message_bytes
     if position < size:
         _note_needed(connection, data, position, size)
     return position
@@ -139,7 +140,8 @@ def _forward(connection: Connection, route: Route, packets: bytes, count: int) -
     totals = core.session_limits
     totals.messages_sent += reached * count
     totals.message_bytes_sent += reached * len(packets)
-    counters.packets_sent += reached * (count - 1)  # Each run is counted as one packet when it leaves.
+    if count > 1:
+        counters.packets_sent += reached * (count - 1)  # Each run is counted as one packet when it leaves.
 
 
 def _publish(connection: Connection, data: bytes, position: int, start: int, stop: int, now: float) -> bool:
