@@ -12,7 +12,7 @@ from mqttbroker.admin.login import COOKIE, IDLE, TRIES
 from mqttbroker.admin.server import endpoints
 from tests.admin.console import Console, console
 
-OPEN = {"page", "log_in", "health", "readiness"}
+OPEN = {"page", "log_in", "health", "readiness", "metrics"}
 
 
 def anywhere(endpoint: Endpoint) -> str:

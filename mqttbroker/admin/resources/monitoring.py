@@ -9,7 +9,7 @@ from mqttbroker.admin.endpoint import Call, Output, endpoint
 from mqttbroker.admin.health import not_ready
 from mqttbroker.admin.metrics import CONTENT_TYPE, render
 
-__all__ = ["health", "metrics", "ready"]
+__all__ = ["health", "metrics", "readiness"]
 
 
 class Readiness(Output):
@@ -29,7 +29,7 @@ async def health(call: Call[None, None]) -> Response:
 
 
 @endpoint("GET", "/readyz", role=None, tag="monitoring", summary="Whether the broker can serve clients, and why not")
-async def ready(call: Call[None, None]) -> Response:
+async def readiness(call: Call[None, None]) -> Response:
     """200 where it can, 503 where it cannot."""
     reasons = not_ready(call.context.broker)
     body = msgspec.json.encode(Readiness(ready=not reasons, reasons=reasons))
