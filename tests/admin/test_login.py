@@ -12,7 +12,7 @@ from mqttbroker.admin.login import COOKIE, IDLE, TRIES
 from mqttbroker.admin.server import endpoints
 from tests.admin.console import Console, console
 
-OPEN = {"page", "log_in", "health", "readiness", "metrics"}
+OPEN = {"page", "log_in", "health", "readiness"}
 
 
 def anywhere(endpoint: Endpoint) -> str:

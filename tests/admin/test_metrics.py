@@ -30,8 +30,8 @@ def value(found: dict[str, Metric], name: str) -> float:
     return float(sample.value)
 
 
-async def test_anybody_at_the_admin_listener_may_read_them() -> None:
-    async with console(log_in=False) as somebody:
+async def test_whoever_may_look_may_read_them() -> None:
+    async with console() as somebody:
         await somebody.broker.publish("t", b"x", retain=True)
         answer = await somebody.http.get("/metrics")
         assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""For monitoring systems, which have no login: figures for Prometheus, and whether the broker is alive and ready."""
+"""For monitoring systems: figures for Prometheus, and, for everybody, whether the broker is alive and ready."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def readiness(call: Call[None, None]) -> Response:
     return Response(body, 503 if reasons else 200, media_type="application/json")
 
 
-@endpoint("GET", "/metrics", role=None, tag="monitoring", summary="Figures for Prometheus", media_type="text/plain")
+@endpoint("GET", "/metrics", role="viewer", tag="monitoring", summary="Figures for Prometheus", media_type="text/plain")
 async def metrics(call: Call[None, None]) -> Response:
     """The text format 0.0.4."""
     return Response(render(call.context.broker), headers={"Content-Type": CONTENT_TYPE})
