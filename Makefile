@@ -25,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example clean
+.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example console clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
@@ -81,8 +81,16 @@ examples/browser/node_modules/.package-lock.json: examples/browser/package.json 
 	@cd examples/browser && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+console: web/node_modules/.package-lock.json ## Build the web console into web/dist (needs Node)
+	@cd web && npm run --silent build
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed (Debian: nodejs and npm)" >&2; exit 1; }
+	@cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 clean: ## Remove what tools have left; the environments stay
-	rm -rf build dist examples/browser/dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf build dist examples/browser/dist web/dist *.egg-info htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name .venv\* -prune -o -name __pycache__ -type d -exec rm -rf {} +
 

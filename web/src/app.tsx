@@ -1,0 +1,72 @@
+// Which page is shown. A new page is a line in PAGES, and its file in pages/.
+import type { JSX } from "preact";
+import { resume, session } from "./api/session";
+import { EmptyState, Failure, Spinner } from "./design/basics";
+import { Toasts } from "./design/toast";
+import { ClientPage } from "./pages/client";
+import { ClientsPage } from "./pages/clients";
+import { LoginPage } from "./pages/login";
+import { OverviewPage } from "./pages/overview";
+import { linkTo, place } from "./router";
+import { type Entry, Shell } from "./shell";
+
+interface Page extends Entry {
+  /** The page, for what comes after its own segment in the path. */
+  show: (rest: readonly string[]) => JSX.Element;
+}
+
+const PAGES: readonly Page[] = [
+  {
+    key: "overview",
+    title: "Overview",
+    icon: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-3H4zM14 7h6V4h-6z",
+    show: () => <OverviewPage />,
+  },
+  {
+    key: "clients",
+    title: "Clients",
+    icon: "M4 5h16v10H4zM9 19h6M12 15v4",
+    show: ([id]) => (id === undefined ? <ClientsPage /> : <ClientPage key={id} id={id} />),
+  },
+];
+
+export function App(): JSX.Element {
+  const state = session.value;
+  return (
+    <>
+      {state.is === "in" ? <Inside /> : <Outside />}
+      <Toasts />
+    </>
+  );
+}
+
+function Inside(): JSX.Element {
+  const [first = "overview", ...rest] = place.value.path;
+  const page = PAGES.find((each) => each.key === first);
+  return (
+    <Shell entries={PAGES} current={first} title={page?.title ?? "Not found"}>
+      {page?.show(rest) ?? (
+        <EmptyState title="There is no such page">
+          <a class="button" href={linkTo(["overview"])}>
+            To the overview
+          </a>
+        </EmptyState>
+      )}
+    </Shell>
+  );
+}
+
+function Outside(): JSX.Element {
+  const state = session.value;
+  if (state.is === "out") return <LoginPage because={state.because} />;
+  const retry = (): void => void resume();
+  return (
+    <main class="outside">
+      {state.is === "unreachable" ? (
+        <Failure error={state.error} retry={retry} />
+      ) : (
+        <Spinner what="the console" retry={retry} />
+      )}
+    </main>
+  );
+}
