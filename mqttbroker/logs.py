@@ -80,6 +80,7 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [ThreadedHandler(handler) if in_thread else handler]
     root.setLevel(_LEVELS[level])
+    _standard.setLevel(logging.NOTSET)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -22,7 +22,7 @@ def memory() -> tuple[int, int]:
 
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         with suppress(OSError, IndexError):
-            now = int(STATM.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+            now = int(STATM.read_bytes().split()[1]) * resource.getpagesize()
             return now, max(now, most)
         return most, most
     return 0, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,8 +129,10 @@ class TestEnds:
     async def test_after_its_time(self, mqtt_broker: RunningBroker) -> None:
         used = iter(range(100))
         seen: list[Progress] = []
+        began = time.monotonic()
         result = await run(PAIRS, link_to(mqtt_broker), 0.3, lambda: next(used), progress=seen.append, warm_up=0.0)
-        assert (result.cpu, result.seconds >= 0.3, result.messages > 0) == (1, True, True)
+        assert time.monotonic() >= began + 0.3
+        assert (result.cpu, result.messages > 0) == (1, True)
         assert seen[-1].messages >= result.messages
 
     async def test_when_it_is_stopped(self, mqtt_broker: RunningBroker) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mqttbroker.broker import Limits, ListenerLimits
-from mqttbroker.config import Config, ListenerConfig, TlsConfig
+from mqttbroker.config import Config, ListenerConfig, SysConfig, TlsConfig
 from mqttbroker.testing.running import RunningBroker
 
 __all__ = ["Door", "door", "several_ways"]
@@ -34,7 +34,8 @@ def several_ways(
             ListenerConfig("tls", port=0, limits=own, tls=tls),
             ListenerConfig("wss", "websocket", port=0, limits=own, tls=tls, origins=allowed),
         ]
-    return Config(listeners=tuple(listeners), limits=Limits(**of_the_broker))  # type: ignore[arg-type]
+    limited = Limits(**of_the_broker)  # type: ignore[arg-type]
+    return Config(listeners=tuple(listeners), limits=limited, sys=SysConfig(interval=0))
 
 
 def door(broker: RunningBroker, name: str) -> Door:
