@@ -11,6 +11,7 @@ export function Sparkline({ values, length }: { values: readonly number[]; lengt
   const start = points[0]?.[0] ?? 0;
   return (
     <svg class="sparkline" viewBox="0 0 100 31" preserveAspectRatio="none" aria-hidden="true">
+      <path class="base" d="M0 30.5H100" />
       {points.length > 1 && <path class="area" d={`${line}L100 31L${start.toFixed(2)} 31Z`} />}
       <path class="line" d={line} />
     </svg>

@@ -113,7 +113,7 @@ export function Table<T>(props: {
         </tr>
       </thead>
       <tbody ref={body}>
-        <Spacer rows={first} columns={columns.length} />
+        <Spacer rows={first} />
         {rows.slice(first, last).map((row, offset) => {
           const index = first + offset;
           return (
@@ -137,7 +137,7 @@ export function Table<T>(props: {
             </tr>
           );
         })}
-        <Spacer rows={rows.length - last} columns={columns.length} />
+        <Spacer rows={rows.length - last} />
       </tbody>
     </table>
   );
@@ -174,11 +174,12 @@ function Header<T>(props: {
   );
 }
 
-function Spacer({ rows, columns }: { rows: number; columns: number }): JSX.Element | null {
+/** One cell only: one that spans columns which are hidden would bring these back. */
+function Spacer({ rows }: { rows: number }): JSX.Element | null {
   if (rows <= 0) return null;
   return (
     <tr class="spacer" aria-hidden="true">
-      <td colSpan={columns} style={{ height: `${rows * ROW}px` }} />
+      <td style={{ height: `${rows * ROW}px` }} />
     </tr>
   );
 }

@@ -14,6 +14,9 @@ const TONES: Record<string, "good" | "warn" | "bad"> = {
   omitted: "warn",
 };
 
+/** Events have the names of the broker's own enumeration. */
+const VERSIONS: Record<string, string> = { V31: "3.1", V311: "3.1.1", V5: "5.0" };
+
 /** What an event tells beside its kind and its client. */
 export function sentence({ kind, details }: Happened): string {
   const said = (key: string): string => {
@@ -25,7 +28,7 @@ export function sentence({ kind, details }: Happened): string {
     case "connected":
       return join(
         from,
-        said("version") && `MQTT ${said("version")}`,
+        said("version") && `MQTT ${VERSIONS[said("version")] ?? said("version")}`,
         details["session_present"] ? "session resumed" : "",
       );
     case "disconnected":

@@ -45,7 +45,7 @@ export function OverviewPage(): JSX.Element {
         <Stat name="Clients connected" value={count(data.connections)} />
         <Stat name="Sessions" value={count(data.sessions)} />
         <Stat name="Subscriptions" value={count(data.subscriptions)} />
-        <Stat name="Retained messages" value={count(data.retained_messages)} />
+        <Stat name="Retained" value={count(data.retained_messages)} />
       </dl>
       <dl class="stats two">
         <Stat

@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import type { Client, Happened, Overview } from "../api/types";
+import { appended, type Asked, loadClients, type Loaded } from "./client-list";
+import { sentence } from "./events";
+import { ratesBetween } from "./rates";
+
+const asked: Asked = { search: "x", sort: "client_id", descending: false };
+const page = (ids: string[], next: string | null): Loaded => ({
+  items: ids.map((id) => ({ id }) as Client),
+  next,
+  total: 9,
+  ordered: true,
+});
+
+it("goes on where a page of a search is empty", async () => {
+  const answers: Record<string, Loaded> = { "": page([], "1"), "1": page([], "2"), "2": page(["a"], null) };
+  const get = (_: string, given: { query: { after: string | null } }) =>
+    Promise.resolve(answers[given.query.after ?? ""]);
+  const found = await loadClients(asked, null, new AbortController().signal, 10, { get } as never);
+  expect(found.items.map((each) => each.id)).toEqual(["a"]);
+});
+
+it("shows nobody twice", () => {
+  const all = appended(page(["a", "b"], "1"), page(["b", "c"], null));
+  expect(all.items.map((each) => each.id)).toEqual(["a", "b", "c"]);
+  expect(all.next).toBeNull();
+});
+
+it("has rates between two answers, but not across a restart", () => {
+  const at = (now: number, started: number, received: number) =>
+    ({ now, started, counters: { messages_received: received } }) as unknown as Overview;
+  expect(ratesBetween(at(10, 1, 100), at(12, 1, 150))?.in).toBe(25);
+  expect(ratesBetween(at(10, 1, 100), at(12, 11, 5))).toBeNull();
+  expect(ratesBetween(at(10, 1, 100), at(10, 1, 100))).toBeNull();
+});
+
+it("tells events in words", () => {
+  const event = (kind: string, details: Happened["details"]) => sentence({ kind, details } as Happened);
+  expect(event("connected", { address: "::1", version: "V311", session_present: true })).toBe(
+    "from ::1 · MQTT 3.1.1 · session resumed",
+  );
+  expect(event("dropped", { cause: "queue_full", count: 1200 })).toBe("1,200 messages · queue full");
+  expect(event("unheard-of", {})).toBe("");
+});
