@@ -56,7 +56,8 @@ export function Shell(props: {
           Menu
         </button>
       </header>
-      <div
+      <aside
+        aria-label="Navigation"
         class={open ? "rail open" : "rail"}
         id="rail"
         onKeyDown={(event) => event.key === "Escape" && setOpen(false)}
@@ -79,7 +80,7 @@ export function Shell(props: {
           </ul>
         </nav>
         <Foot />
-      </div>
+      </aside>
       <main ref={main} tabIndex={-1}>
         <Stale />
         {props.children}
@@ -147,7 +148,7 @@ function Stale(): JSX.Element {
     <div role="status">
       {since !== null && (
         <p class="notice stale">
-          No connection to the broker: what you see is from {clock(since / 1000)}. Trying again …
+          The broker does not answer: what you see is from {clock(since / 1000)}. Trying again …
         </p>
       )}
     </div>

@@ -22,6 +22,11 @@ export class Unreachable extends Error {
   }
 }
 
+/** Whether what is shown gets old by it: the broker, or a proxy before it, could not answer. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof Unreachable || (error instanceof ApiProblem && error.status >= 500);
+}
+
 /** The problem that an answer tells of. Proxies on the way may answer with something else than problem+json. */
 export async function problemOf(response: Response): Promise<ApiProblem> {
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);

@@ -1,7 +1,7 @@
 // Data of the API that a page shows, fetched at once and again every so often, as long as the page is there and seen.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { freshness } from "./freshness";
-import { Unreachable } from "./problems";
+import { isOutage } from "./problems";
 
 export interface Resource<T> {
   data: T | null;
@@ -32,7 +32,7 @@ export function useResource<T>(key: string, fetch: (signal: AbortSignal) => Prom
         setState({ key, data, error: null });
       } catch (error) {
         if (control.signal.aborted) return;
-        if (error instanceof Unreachable) freshness.bad(source);
+        if (isOutage(error)) freshness.bad(source);
         setState((before) => ({ key, data: before.key === key ? before.data : null, error }));
       } finally {
         running = false;

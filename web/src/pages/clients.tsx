@@ -1,6 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { freshness } from "../api/freshness";
 import { live } from "../api/live";
+import { isOutage } from "../api/problems";
 import type { Client } from "../api/types";
 import { Badge, Button, EmptyState, Failure, Field, Spinner } from "../design/basics";
 import { type Column, Table } from "../design/table";
@@ -10,6 +12,9 @@ import { appended, type Asked, type Loaded, loadClients, reloadable, reloadClien
 
 const TYPING = 250;
 const SETTLE = 1_000;
+/** Figures such as queues change without an event. */
+const EVERY = 10_000;
+const SOURCE = "clients";
 
 const COLUMNS: readonly Column<Client>[] = [
   { key: "client_id", title: "Client", sorts: true, cell: (row) => <Name row={row} /> },
@@ -182,10 +187,15 @@ function useClients(asked: Asked): Clients {
     work(control.signal)
       .then((next) => {
         if (control.signal.aborted) return;
+        freshness.good(SOURCE);
         setLoaded(next);
         setError(null);
       })
-      .catch((problem: unknown) => !control.signal.aborted && setError(problem))
+      .catch((problem: unknown) => {
+        if (control.signal.aborted) return;
+        if (isOutage(problem)) freshness.bad(SOURCE);
+        setError(problem);
+      })
       .finally(() => {
         if (!control.signal.aborted) now.current.busy = false;
       });
@@ -205,7 +215,13 @@ function useClients(asked: Asked): Clients {
     setChanged(false);
     run((signal) => loadClients(asked, null, signal));
   }, [search, sort, descending]);
-  useEffect(() => () => now.current.control.abort(), []);
+  useEffect(
+    () => () => {
+      now.current.control.abort();
+      freshness.good(SOURCE);
+    },
+    [],
+  );
 
   const latest = useRef(reload);
   latest.current = reload;
@@ -215,18 +231,26 @@ function useClients(asked: Asked): Clients {
   }, [missed]);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const fits = (): boolean => reloadable(now.current.loaded?.items.length ?? 0);
+    const soon = (): void => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        if (now.current.busy) soon();
+        else latest.current();
+      }, SETTLE);
+    };
+    const regularly = setInterval(() => {
+      if (document.visibilityState === "visible" && fits()) soon();
+    }, EVERY);
     const leave = live.listen(({ kind }) => {
       if (kind !== "connected" && kind !== "disconnected") return;
-      if (!reloadable(now.current.loaded?.items.length ?? 0)) setChanged(true);
-      else
-        timer ??= setTimeout(() => {
-          timer = undefined;
-          latest.current();
-        }, SETTLE);
+      if (fits()) soon();
+      else setChanged(true);
     });
     return () => {
       leave();
       clearTimeout(timer);
+      clearInterval(regularly);
     };
   }, []);
   return { loaded, error, changed, reload, more };
