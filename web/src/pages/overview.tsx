@@ -52,7 +52,7 @@ export function OverviewPage(): JSX.Element {
           name="Messages received"
           value={last ? rate(last.in) : "–"}
           unit="per second"
-          note={<span class="number">{bytes(last?.bytesIn ?? 0)}/s</span>}
+          note={<span class="number">{last ? `${bytes(last.bytesIn)}/s` : "measuring …"}</span>}
         >
           <Sparkline values={samples.map((each) => each.in)} length={LENGTH} />
         </Stat>
@@ -60,7 +60,7 @@ export function OverviewPage(): JSX.Element {
           name="Packets sent"
           value={last ? rate(last.out) : "–"}
           unit="per second"
-          note={<span class="number">{bytes(last?.bytesOut ?? 0)}/s</span>}
+          note={<span class="number">{last ? `${bytes(last.bytesOut)}/s` : "measuring …"}</span>}
         >
           <Sparkline values={samples.map((each) => each.out)} length={LENGTH} />
         </Stat>
