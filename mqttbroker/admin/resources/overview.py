@@ -119,7 +119,7 @@ async def broker(call: Call[None, None]) -> Overview:
         sessions=len(core.registry.sessions),
         subscriptions=len(core.router),
         retained_messages=len(core.retained),
-        counters={name: getattr(counters, name) for name in type(counters).__slots__},
+        counters={name: getattr(counters, name) for name in dir(counters) if name[0] != "_"},
     )
 
 

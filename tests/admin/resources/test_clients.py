@@ -12,6 +12,7 @@ from mqttbroker.broker import CLIENT_ORDERS, SESSION_ORDERS, inspection, showing
 from mqttbroker.broker.ordering import Order
 from mqttbroker.protocol import Properties, ReasonCode, Will
 from tests.admin.console import Console, console
+from tests.support.build import pure_only
 from tests.support.raw import RawClient
 
 KEPT = Properties(session_expiry_interval=3_600)
@@ -155,6 +156,7 @@ class TestSessions:
 
 
 class TestManySessions:
+    @pure_only
     async def test_a_page_of_a_hundred_thousand_sessions_looks_at_a_bounded_number(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
