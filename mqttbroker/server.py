@@ -81,9 +81,9 @@ class Broker:
         self._listeners: list[Listener] = []
         self._host: Host | None = None
         self.admin: AdminServer | None = None
+        """The server of the HTTP API, while there is one."""
         self.monitor: Monitor | None = None
         """What is measured while the broker runs."""
-        """The server of the HTTP API, while there is one."""
         self._hurry: asyncio.Event = asyncio.Event()
         self._watching: asyncio.TimerHandle | None = None
         self._warned: dict[tuple[str, float], float] = {}

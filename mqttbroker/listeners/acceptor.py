@@ -250,14 +250,15 @@ class Listener:
             )
 
     async def _open_transport(self, connected: socket.socket, arrival: Arrival, deadline: float) -> None:
+        if self.tls is None:
+            await self._connect(self._protocol(arrival), connected)
+            return
+
         def protocol(transport: Transport) -> StreamProtocol:
             stream = self._protocol(arrival)
             stream.connection_made(transport)
             return stream
 
-        if self.tls is None:
-            await self._connect(self._protocol(arrival), connected)
-            return
         encryption = Encryption(self.tls.context, protocol, self._host.loop)
         await self._connect(encryption, connected)
         try:
