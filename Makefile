@@ -25,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example console clean
+.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example console console-types clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
@@ -83,6 +83,12 @@ examples/browser/node_modules/.package-lock.json: examples/browser/package.json 
 
 console: web/node_modules/.package-lock.json ## Build the web console into web/dist (needs Node)
 	@cd web && npm run --silent build
+
+console-types: $(VENV)/.installed web/node_modules/.package-lock.json ## Write the console's types of the API anew, after a change of it
+	@mkdir -p build
+	@$(BIN)/python -c 'import json; from mqttbroker.admin.openapi import describe; from mqttbroker.admin.server import \
+		endpoints; print(json.dumps(describe(endpoints())))' >build/openapi.json
+	@cd web && npm run --silent api -- ../build/openapi.json -o src/api/schema.d.ts && npx prettier --write src/api/schema.d.ts
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is needed (Debian: nodejs and npm)" >&2; exit 1; }
