@@ -7,7 +7,7 @@ import contextlib
 import gc
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
 from dataclasses import dataclass
@@ -45,6 +45,7 @@ __all__ = [
     "census",
     "ended",
     "growth",
+    "leaves_nothing",
     "restored",
     "subscribed",
 ]
@@ -278,3 +279,23 @@ def growth(broker: RunningBroker, sizes: bool = True) -> Iterator[Growth]:
     finally:
         if started:
             tracemalloc.stop()
+
+
+STRETCHES = 3
+
+
+async def leaves_nothing(
+    broker: RunningBroker, stretch: Callable[[], Awaitable[None]], *, objects: int, size: int | None = None
+) -> None:
+    """Fail when the process has so many objects more after a stretch, or so many bytes, each time.
+
+    What leaks is left by every stretch; what the interpreter and the event loop keep for later use is not.
+    """
+    found: list[Growth] = []
+    while len(found) < STRETCHES:
+        with growth(broker, sizes=size is not None) as grown:
+            await stretch()
+        if grown.objects < objects and (size is None or grown.size < size):
+            return
+        found.append(grown)
+    raise AssertionError(f"left each time: {found}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count, islice
 
 import pytest
 
@@ -42,6 +43,7 @@ from tests.threats.attack import (
     census,
     ended,
     growth,
+    leaves_nothing,
     restored,
 )
 
@@ -282,26 +284,23 @@ class TestPacketsInTheWrongPlace:
     ) -> None:
         """A refused CONNECT left its session allocated in codepr/sol; it must leave nothing, and log no password."""
 
-        async def one(number: int) -> None:
-            async with attack.open(version) as client:
-                connack = await client.connect(
-                    f"c{number}", clean_start=False, username="mallory", password=b"wrong:" + SECRET
-                )
-                assert connack.reason_code == ReasonCode.BAD_USER_NAME_OR_PASSWORD
-                assert await client.expect_closed() == []
-                details = attack.line(client, "warning", "authentication refused")
-                assert details["user"] is None and details["client"] == f"c{number}"
-
         before = census(broker)
-        for number in range(100):
-            await one(number)
-        await restored(broker, before)
-        with growth(broker) as found:
-            for number in range(100, 250):
-                await one(number)
+        numbers = count()
+
+        async def refused(times: int) -> None:
+            for number in islice(numbers, times):
+                async with attack.open(version) as client:
+                    connack = await client.connect(
+                        f"c{number}", clean_start=False, username="mallory", password=b"wrong:" + SECRET
+                    )
+                    assert connack.reason_code == ReasonCode.BAD_USER_NAME_OR_PASSWORD
+                    assert await client.expect_closed() == []
+                    details = attack.line(client, "warning", "authentication refused")
+                    assert details["user"] is None and details["client"] == f"c{number}"
             await restored(broker, before)
-        assert found.size < 150 * 200
-        assert found.objects < 75
+
+        await refused(100)
+        await leaves_nothing(broker, lambda: refused(150), objects=75, size=150 * 200)
 
 
 class TestFirstBytes:
