@@ -82,7 +82,7 @@ async def test_cve_2017_7654_mosquitto_error_path_that_leaks(
         assert sum(line[1] != "connected" for line in broker.logged) == ROUNDS, "one line for each"
         await restored(broker, before)
 
-    await leaves_nothing(broker, rounds, objects=ROUNDS)  # Not one for each.
+    await leaves_nothing(broker, rounds, objects=ROUNDS // 2)  # Not one for each.
 
 
 async def test_cve_2024_42644_flashmq_retained_messages(attack: Attack) -> None:
