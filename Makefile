@@ -5,7 +5,7 @@
 #   PYTHON=EXE    another interpreter for it  (make test VENV=.venv-newest PYTHON=python3.13)
 #   ARGS=...      passed on                   (make run ARGS='--port 1884', make test ARGS='-k retained')
 #   JOBS=N        tests at the same time      (make test JOBS=8)
-#   COVERAGE=0    no coverage, for speed      (make test COVERAGE=0)
+#   COVERAGE=1    tell what lines are reached (make test COVERAGE=1), in twice the time
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 JOBS ?= 2
-COVERAGE ?= 1
+COVERAGE ?= 0
 ROUNDS ?= 50
 ARGS ?=
 
@@ -33,7 +33,7 @@ help: ## Show this list
 run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, admin on 8080, files in data/ (ARGS='--port 1884' ...)
 	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --admin-port 8080 --data-dir data $(ARGS)
 
-test: $(VENV)/.installed-dev ## Run the tests and report coverage (REQUIRE_TOOLS=1: a missing tool is a failure)
+test: $(VENV)/.installed-dev ## Run the tests (REQUIRE_TOOLS=1: a missing tool is a failure)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(filter 1,$(COVERAGE)),--cov --cov-report=term) $(ARGS)
 
 compiled: ## Compile a copy of the tree, in build/compiled, and run the tests there
@@ -43,7 +43,7 @@ compiled: ## Compile a copy of the tree, in build/compiled, and run the tests th
 	@rm -f build/compiled/.venv/.installed-dev
 	@MQTTBROKER_COMPILE=1 $(MAKE) --no-print-directory -C build/compiled .venv/.installed-dev PYTHON="$(PYTHON)"
 	@cd build/compiled && .venv/bin/mqttbroker --version | grep compiled
-	@$(MAKE) --no-print-directory -C build/compiled test COVERAGE=0 PYTHON="$(PYTHON)" ARGS="$(ARGS)"
+	@$(MAKE) --no-print-directory -C build/compiled test PYTHON="$(PYTHON)" ARGS="$(ARGS)"
 
 lint: $(VENV)/.installed-dev ## Check style, common mistakes and formatting with ruff
 	@$(BIN)/ruff check .
