@@ -14,6 +14,8 @@ import logging
 from pathlib import Path
 from typing import Any, Final, cast
 
+import h11
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -28,6 +30,7 @@ from mqttbroker.admin.guard import Guard
 from mqttbroker.admin.login import Login
 from mqttbroker.admin.offload import Offload
 from mqttbroker.admin.openapi import describe
+from mqttbroker.admin.problems import PROBLEM_TYPE, bad_request
 from mqttbroker.admin.resources import (
     account,
     clients,
@@ -204,6 +207,9 @@ _http_log = logging.getLogger("mqttbroker.admin.http")
 _http_log.setLevel(logging.ERROR)
 
 
+_NOT_UNDERSTOOD: Final = bad_request(f"expected HTTP, and at most {MOST_HEADER_BYTES} bytes of headers")
+
+
 class _Protocol(H11Protocol):
     """One connection."""
 
@@ -225,6 +231,17 @@ class _Protocol(H11Protocol):
         """Read, and see to it that a request that has begun comes to the end of its headers."""
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or too much of it, in the way of all other problems: no application sees it."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = msgspec.json.encode(_NOT_UNDERSTOOD.body())
+            headers = {**Guard([]).headers({}), "Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
+            headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+            answer = h11.Response(status_code=400, reason=b"Bad Request", headers=list(headers.items()))
+            for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go."""
