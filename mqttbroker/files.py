@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "sync_directory"]
 
 
 def replace_file(path: Path, content: bytes, mode: int, *, keep_mode: bool = False) -> None:
@@ -33,3 +33,14 @@ def replace_file(path: Path, content: bytes, mode: int, *, keep_mode: bool = Fal
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a file that is on disk is of no use while its name is not."""
+    if os.name == "nt":
+        return  # Directories cannot be opened there.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -291,6 +291,13 @@ class Broker:
         return self._running.core
 
     @property
+    def access(self) -> Access:
+        """Its users and rules. Raises ``RuntimeError`` when it is not running."""
+        if self._access is None:
+            raise RuntimeError("the broker is not running")
+        return self._access
+
+    @property
     def addresses(self) -> dict[str, list[tuple[str, int]]]:
         """Host and port by name of listener, as they are bound."""
         return {listener.name: listener.addresses for listener in self._listeners}

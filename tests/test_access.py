@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from mqttbroker.config import Config, ListenerConfig, SecurityConfig
+from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig
 from mqttbroker.protocol import Properties, PubAck, ReasonCode
 from mqttbroker.security import PasswordFile, SecurityError
 from mqttbroker.server import Broker
@@ -144,3 +144,104 @@ class TestReload:
     def test_wrong_files_stop_the_start(self, tmp_path: Path, mqtt_broker_factory: BrokerFactory) -> None:
         with pytest.raises(SecurityError, match="cannot be read"):
             mqtt_broker_factory(config=Config(listeners=(here(password_file=tmp_path / "nothing"),)))
+
+
+class TestDataDirectory:
+    """Files in the data directory hold where the configuration names none."""
+
+    def config(self, directory: Path, *listeners: ListenerConfig, **security: object) -> Config:
+        return Config(
+            data_dir=directory,
+            durability="none",
+            listeners=listeners or (here(),),
+            security=SecurityConfig(**security),  # type: ignore[arg-type]
+        )
+
+    async def test_as_soon_as_they_are_there(self, tmp_path: Path) -> None:
+        async with Broker(self.config(tmp_path)) as broker:
+            assert await reason(broker, "tcp", None) == ReasonCode.SUCCESS
+            write_users(tmp_path / "passwords", alice="a")
+            (tmp_path / "acl.toml").write_text(NOT_SECRET)
+            assert broker.reload()
+            assert await reason(broker, "tcp", None) == ReasonCode.NOT_AUTHORIZED
+            assert await reason(broker, "tcp", "alice", "wrong") == ReasonCode.BAD_USER_NAME_OR_PASSWORD
+            async with RawClient(broker.host, broker.port) as client:
+                assert (await client.connect(username="alice", password=b"a")).reason_code == ReasonCode.SUCCESS
+                assert (await client.subscribe("secret")).reason_codes == (ReasonCode.NOT_AUTHORIZED,)
+                assert (await client.subscribe("open")).reason_codes == (ReasonCode.SUCCESS,)
+
+    async def test_after_a_restart(self, tmp_path: Path) -> None:
+        write_users(tmp_path / "passwords", alice="a")
+        async with Broker(self.config(tmp_path)) as broker:
+            assert await reason(broker, "tcp", None) == ReasonCode.NOT_AUTHORIZED
+            assert await reason(broker, "tcp", "alice", "a") == ReasonCode.SUCCESS
+
+    async def test_with_users_and_no_rules_nobody_may_do_anything(self, tmp_path: Path) -> None:
+        write_users(tmp_path / "passwords", alice="a")
+        logged: list[str] = []
+        log = lambda level, event, /, **details: logged.append(event)  # noqa: E731
+        async with Broker(self.config(tmp_path), log=log) as broker, RawClient(broker.host, broker.port) as client:
+            await client.connect(username="alice", password=b"a")
+            assert (await client.subscribe("a")).reason_codes == (ReasonCode.NOT_AUTHORIZED,)
+        assert len([each for each in logged if each.startswith("no acl_file")]) == 1
+
+    async def test_not_where_the_configuration_names_others(self, tmp_path: Path) -> None:
+        write_users(tmp_path / "passwords", alice="a")
+        (tmp_path / "acl.toml").write_text("")
+        mine, rules = write_users(tmp_path / "mine", bob="b"), tmp_path / "rules"
+        rules.write_text(EVERYTHING)
+        listeners = (here(), here("mine", password_file=mine, acl_file=rules), here("open", allow_anonymous=True))
+        async with Broker(self.config(tmp_path, *listeners)) as broker:
+            assert await reason(broker, "mine", "bob", "b") == ReasonCode.SUCCESS
+            assert await reason(broker, "mine", "alice", "a") == ReasonCode.BAD_USER_NAME_OR_PASSWORD
+            assert await reason(broker, "tcp", "alice", "a") == ReasonCode.SUCCESS
+            assert await reason(broker, "open", None) == ReasonCode.SUCCESS
+            assert [(each.id, each.managed, each.listeners) for each in broker.access.user_sets] == [
+                ("default", True, ("tcp", "open")),
+                ("listener:mine", False, ("mine",)),
+            ]
+
+    async def test_rules_of_the_data_directory_count_for_a_listener_with_users_of_its_own(self, tmp_path: Path) -> None:
+        mine = write_users(tmp_path / "mine", bob="b")
+        (tmp_path / "acl.toml").write_text(EVERYTHING)
+        async with (
+            Broker(self.config(tmp_path, here("mine", password_file=mine))) as broker,
+            RawClient(broker.host, broker.port) as client,
+        ):
+            await client.connect(username="bob", password=b"b")
+            assert (await client.subscribe("a")).reason_codes == (ReasonCode.SUCCESS,)
+
+    async def test_they_go_again(self, tmp_path: Path) -> None:
+        users = write_users(tmp_path / "passwords", alice="a")
+        async with Broker(self.config(tmp_path)) as broker:
+            users.unlink()
+            assert broker.reload()
+            assert await reason(broker, "tcp", None) == ReasonCode.SUCCESS
+
+    async def test_strangers_do_not_come_in_when_the_users_have_gone(self, tmp_path: Path) -> None:
+        users = write_users(tmp_path / "passwords", alice="a")
+        outside = ListenerConfig(host="0.0.0.0", port=0)
+        async with Broker(self.config(tmp_path, outside)) as broker:
+            users.unlink()
+            assert not broker.reload()
+            assert await reason(broker, "tcp", None) == ReasonCode.NOT_AUTHORIZED
+        with pytest.raises(ConfigError, match="anybody who reaches this machine"):
+            await Broker(self.config(tmp_path, outside)).start()
+
+    async def test_a_link_to_nothing_is_no_open_door(self, tmp_path: Path) -> None:
+        (tmp_path / "passwords").symlink_to(tmp_path / "gone")
+        with pytest.raises(SecurityError, match="cannot be read"):
+            await Broker(self.config(tmp_path)).start()
+
+    async def test_one_file_in_force_and_the_others_as_they_were(self, tmp_path: Path) -> None:
+        rules = tmp_path / "acl.toml"
+        rules.write_text(EVERYTHING)
+        async with Broker(self.config(tmp_path)) as broker:
+            rules.write_text("nonsense")
+            users = PasswordFile(tmp_path / "passwords", CHEAP)
+            users.set("alice", b"a")
+            broker.access.put_users(tmp_path / "passwords", users)
+            assert await reason(broker, "tcp", "alice", "a") == ReasonCode.SUCCESS
+            assert await reason(broker, "tcp", None) == ReasonCode.NOT_AUTHORIZED
+            broker.access.put_users(tmp_path / "passwords", None)
+            assert await reason(broker, "tcp", None) == ReasonCode.SUCCESS

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mqttbroker.access import Access
 from mqttbroker.broker import BrokerCore, Inspection, Log, Steering
 from mqttbroker.config import Config
 from mqttbroker.protocol import NO_PROPERTIES, Properties
@@ -31,6 +32,9 @@ class Administered(Protocol):
 
     @property
     def core(self) -> BrokerCore: ...
+
+    @property
+    def access(self) -> Access: ...
 
     @property
     def addresses(self) -> Mapping[str, Sequence[tuple[str, int]]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mqttbroker.cli.failure import fail, warn
 from mqttbroker.config import Config, ConfigError, ListenerConfig, SecurityConfig, check_exposure, load_config
+
+if TYPE_CHECKING:
+    from mqttbroker.access import Access
 
 __all__ = ["check_config", "serve"]
 
@@ -81,8 +84,8 @@ def check_config(
     that it names.
     """
     config = _load(file, {})
-    _read_files(config)
-    everywhere = [_who_may(listener.security.over(config.security)) for listener in config.listeners]
+    access = _read_files(config)
+    everywhere = [_who_may(access.security(listener)) for listener in config.listeners]
     alike = all(each == everywhere[0] for each in everywhere)
     for listener, who_may in zip(config.listeners, everywhere, strict=True):
         typer.echo(f"listener {listener.name}: {_described(listener)}")
@@ -122,9 +125,9 @@ def _without_rules(security: SecurityConfig) -> str:
     return "nobody may publish or subscribe (set security.acl_file)"
 
 
-def _read_files(config: Config) -> None:
+def _read_files(config: Config) -> Access:
     """Read what a broker reads before it listens: users, rules, certificates, the directories of pages, and who may use
-    the admin server.
+    the admin server. Users and rules as they would be in force.
     """
     import asyncio
 
@@ -144,6 +147,7 @@ def _read_files(config: Config) -> None:
         accounts = accounts_path(config.admin, config.data_dir)
         if config.admin.enabled and accounts is not None and accounts.exists():
             Accounts(accounts)
+        return access
     except (SecurityError, TlsError) as error:
         fail(error)
     except OSError as error:

@@ -9,6 +9,7 @@ from mqttbroker.config.admin import AdminConfig
 from mqttbroker.config.exposure import check_exposure
 from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
+from mqttbroker.config.managed import is_there, managed_password_file, managed_rules_file
 from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel, SysConfig
 from mqttbroker.config.security import SecurityConfig
 
@@ -26,5 +27,8 @@ __all__ = [
     "TlsConfig",
     "check_exposure",
     "is_loopback",
+    "is_there",
     "load_config",
+    "managed_password_file",
+    "managed_rules_file",
 ]

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from mqttbroker.config.listener import ListenerConfig
 from mqttbroker.config.loading import ConfigError
+from mqttbroker.config.managed import is_there, managed_password_file
 from mqttbroker.config.schema import Config
 
 __all__ = ["check_exposure"]
 
 
-def check_exposure(config: Config) -> None:
+def check_exposure(config: Config, managed: bool | None = None) -> None:
     """Raise :class:`ConfigError` where a listener and its security settings do not go together.
 
     That is: a listener that clients on other machines reach, themselves or through a proxy, while none of them has to
     say who it is and ``allow_anonymous`` does not say that this is meant; or a listener that would let nobody in.
+
+    ``managed`` says whether there is a password file in the data directory; ``None``: look.
     """
+    if _is_managed(config) if managed is None else managed:
+        return  # It is every listener's that names none.
     for listener in config.listeners:
         security = listener.security.over(config.security)
         if security.password_file is not None or security.allow_anonymous or listener.username_from is not None:
@@ -30,6 +35,14 @@ def check_exposure(config: Config) -> None:
             )
         if listener.tls is None or listener.tls.client_certificates != "required":
             _check_strangers(listener)
+
+
+def _is_managed(config: Config) -> bool:
+    path = managed_password_file(config)
+    try:
+        return path is not None and is_there(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be looked at: {error.strerror}") from error
 
 
 def _check_strangers(listener: ListenerConfig) -> None:

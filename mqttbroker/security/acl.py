@@ -19,7 +19,7 @@ from typing import Final
 
 from mqttbroker.broker.authority import Action, Decision, Identity
 from mqttbroker.security.covers import covers
-from mqttbroker.security.rules import Pattern, Rule, load_rules
+from mqttbroker.security.rules import Pattern, Rule, load_rules, read_rules, version_of
 from mqttbroker.topics import InvalidTopicFilter, filter_matches, split_share
 
 __all__ = ["AccessList"]
@@ -30,17 +30,22 @@ _NO_RULE: Final = Decision(False, "no rule allows it")
 class AccessList:
     """An authoriser by rules. Never changes: rules that were read anew make a new one."""
 
-    __slots__ = ("_publish", "_subscribe")
+    __slots__ = ("_publish", "_subscribe", "rules", "version")
 
-    def __init__(self, rules: Sequence[Rule], source: str) -> None:
-        """``source`` is what decisions call the list, such as the path of its file."""
+    def __init__(self, rules: Sequence[Rule], source: str, version: str = "") -> None:
+        """``source`` is what decisions call the list, such as the path of its file; ``version`` tells its text from
+        others.
+        """
+        self.rules: tuple[Rule, ...] = tuple(rules)
+        self.version: str = version
         self._publish: list[_Prepared] = [_prepare(rule, "publish", source) for rule in rules if rule.publish]
         self._subscribe: list[_Prepared] = [_prepare(rule, "subscribe", source) for rule in rules if rule.subscribe]
 
     @classmethod
     def load(cls, path: Path) -> AccessList:
         """Read a rule file. Raise :class:`mqttbroker.security.errors.SecurityError` when any of it is wrong."""
-        return cls(load_rules(path), str(path))
+        content = read_rules(path)
+        return cls(load_rules(path, content), str(path), version_of(content))
 
     def decide(self, identity: Identity, action: Action, topic: str) -> Decision:
         """Decide on a topic name ("publish", "receive") or a topic filter ("subscribe")."""
@@ -58,6 +63,13 @@ class AccessList:
                     if topic_filter is not None and matches(topic_filter, topic):
                         return decision
         return _NO_RULE
+
+    def rule_of(self, decision: Decision) -> Rule | None:
+        """The rule that made a decision of this list; ``None`` where none did."""
+        for rule, decisions in (*self._publish, *self._subscribe):
+            if any(each is decision for _, each in decisions):
+                return rule
+        return None
 
 
 _Prepared = tuple[Rule, list[tuple[Pattern, Decision]]]

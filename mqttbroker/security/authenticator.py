@@ -32,7 +32,8 @@ RunInThread = Callable[[Callable[[], bool], Callable[[bool | Exception], None]],
 class PasswordAuthenticator:
     """Accepts the users of a password file, and clients without a user name where that is allowed.
 
-    ``password_file`` may be replaced at any time; checks in progress finish against the one that they began with.
+    ``password_file`` may be replaced at any time. A check in progress finishes against the one that it began with, and
+    lets nobody in whose entry is another one by then.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class PasswordAuthenticator:
 
         def checked(result: bool | Exception) -> None:
             self.pending -= 1
+            if result is True and not self.password_file.has_entry_of(password_file, username):
+                result = False
             done(_verdict(username, result))
 
         self.pending += 1

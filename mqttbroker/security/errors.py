@@ -14,10 +14,12 @@ class SecurityError(Exception):
     It never holds a password or a hash.
     """
 
-    def __init__(self, path: str | PathLike[str], place: str, problem: str) -> None:
+    def __init__(self, path: str | PathLike[str], place: str, problem: str, line: int = 0) -> None:
         self.path: str = str(path)
         self.place: str = place
         self.problem: str = problem
+        self.line: int = line
+        """Where it is in the text, from 1; 0 where that is not known."""
         super().__init__(": ".join(part for part in (self.path, place, problem) if part))
 
 

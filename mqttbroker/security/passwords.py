@@ -119,6 +119,10 @@ class PasswordFile:
         """The hash of a user's password. Raise :class:`KeyError` for a user that is not there."""
         return self._hashes[username]
 
+    def has_entry_of(self, other: PasswordFile, username: str) -> bool:
+        """Whether a user of another file is here with the same password."""
+        return self is other or self._hashes.get(username) == other._hashes.get(username)
+
     def set(self, username: str, password: bytes) -> None:
         """Add a user, or change the password. Takes as long as a check. Raise :class:`ValueError` for an unusable name.
 
