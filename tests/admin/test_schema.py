@@ -95,7 +95,8 @@ class House:
     http: requests.Session
     url: str
 
-    def call(self, method: str, path: str, body: object) -> Any:
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """What is answered, which must be good."""
         answer = self.http.request(method, f"{self.url}/api/v1{path}", json=body, timeout=TIMEOUT)
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
@@ -142,6 +143,10 @@ class TestRequests:
     @pytest.mark.parametrize("label", OPERATIONS)
     async def test_right_ones(self, house: House, label: str) -> None:
         await send(house, label, GenerationMode.POSITIVE, CHECKS)
+        if not label.startswith("GET "):
+            entry = house.call("GET", "/audit")["entries"][0]
+            assert entry["action"] == described(label)["operationId"]
+            assert entry["who"] == ("" if label.endswith("/login") else "schema")
 
     @pytest.mark.parametrize("label", REFUSING)
     async def test_wrong_ones(self, house: House, label: str) -> None:
