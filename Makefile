@@ -81,7 +81,7 @@ examples/browser/node_modules/.package-lock.json: examples/browser/package.json 
 	@cd examples/browser && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-console: web/node_modules/.package-lock.json ## Build the web console into web/dist (needs Node)
+console: web/node_modules/.package-lock.json ## Build the web console into mqttbroker/admin/console (needs Node)
 	@cd web && npm run --silent build
 
 console-types: $(VENV)/.installed web/node_modules/.package-lock.json ## Write the console's types of the API anew, after a change of it
@@ -96,7 +96,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@touch $@
 
 clean: ## Remove what tools have left; the environments stay
-	rm -rf build dist examples/browser/dist web/dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf build dist examples/browser/dist mqttbroker/admin/console *.egg-info htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name .venv\* -prune -o -name __pycache__ -type d -exec rm -rf {} +
 

@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist", "node_modules", "src/api/schema.d.ts", "*.config.*", "tools"] },
+  { ignores: ["node_modules", "src/api/schema.d.ts", "*.config.*", "tools"] },
   ...tseslint.configs.recommended,
   { rules: { eqeqeq: "error", "no-restricted-globals": ["error", "event", "name"] } },
 );

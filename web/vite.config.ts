@@ -6,7 +6,14 @@ const broker = process.env["BROKER"] ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    // Where the broker serves it from, and a wheel has it.
+    outDir: "../mqttbroker/admin/console",
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
   server: {
     proxy: {
       "/api": {

@@ -1,7 +1,8 @@
 """The ASGI application: each request goes through the same steps, in this order.
 
-1. Host and Origin (``guard.py``), 2. who asks (``login.py``), 3. which endpoint (``routes.py``), 4. whether the caller
-may, 5. query and body into their types, 6. the endpoint, 7. the audit log where it was a change.
+1. Host and Origin (``guard.py``), 2. the console's files (``pages.py``), 3. who asks (``login.py``), 4. which endpoint
+(``routes.py``), 5. whether the caller may, 6. query and body into their types, 7. the endpoint, 8. the audit log where
+it was a change.
 
 A stranger learns nothing of what is below ``/api/``: without a login everything there is 401, whether it exists or not.
 A request that is not understood never reaches an endpoint. An endpoint that fails is logged, and answered with a 500
@@ -22,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from mqttbroker.admin.context import Context
 from mqttbroker.admin.endpoint import Call, Endpoint, Who, allows, query_type
 from mqttbroker.admin.guard import Guard
+from mqttbroker.admin.pages import Pages
 from mqttbroker.admin.problems import PROBLEM_TYPE, Problem, bad_request
 from mqttbroker.admin.routes import Routes
 
@@ -40,10 +42,13 @@ _encoder: Final = msgspec.json.Encoder()
 class App:
     """One admin server's application."""
 
-    def __init__(self, context: Context, guard: Guard, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, context: Context, guard: Guard, endpoints: Iterable[Endpoint], pages: Pages | None = None
+    ) -> None:
         self.context: Context = context
         self.routes: Routes = Routes(endpoints)
         self._guard: Guard = guard
+        self._pages: Pages = pages or Pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,6 +72,10 @@ class App:
     async def _answer(self, request: _Request) -> Response:
         request.check()
         self._guard.check(request.headers, request.scheme)
+        accepted = request.headers.get("accept-encoding", "")
+        page = self._pages.find(request.method, request.raw_path, accepted)
+        if page is not None:
+            return page
         who: Who | None = None
         try:
             endpoint, path = self.routes.find(request.method, request.raw_path)

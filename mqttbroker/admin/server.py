@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from mqttbroker.admin import pages
 from mqttbroker.admin.accounts import Accounts, accounts_path
 from mqttbroker.admin.app import App
 from mqttbroker.admin.audit import AuditLog
@@ -105,7 +106,7 @@ class AdminServer:
         ports = [
             port for each in broker.config.listeners if each.type == "websocket" for port in _ports(broker, each.name)
         ]
-        self.app: App = App(context, Guard(self._names(), ports), listed)
+        self.app: App = App(context, Guard(self._names(), ports), listed, pages.Pages.read(pages.BUILT))
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 

@@ -113,7 +113,7 @@ class TestHeaders:
                 headers = (await somebody.http.get(path)).headers
                 assert headers["X-Frame-Options"] == "DENY"
                 assert headers["X-Content-Type-Options"] == "nosniff"
-                assert headers["Cache-Control"] == "no-store"
+                assert headers["Cache-Control"] == ("no-cache" if path == "/" else "no-store")
                 policy = headers["Content-Security-Policy"]
                 assert "default-src 'none'" in policy
                 assert "frame-ancestors 'none'" in policy

@@ -12,7 +12,7 @@ from mqttbroker.admin.login import COOKIE, IDLE, TRIES
 from mqttbroker.admin.server import endpoints
 from tests.admin.console import Console, console
 
-OPEN = {"page", "log_in", "health", "readiness"}
+OPEN = {"log_in", "session_state", "health", "readiness"}
 
 
 def anywhere(endpoint: Endpoint) -> str:
@@ -45,11 +45,13 @@ class TestStrangers:
             headers = {"Authorization": authorization}
             assert (await somebody.http.get("/api/v1/me", headers=headers)).status_code == 401
 
-    async def test_the_page_is_for_everybody(self) -> None:
+    async def test_asking_who_one_is_is_no_error(self) -> None:
         async with console(log_in=False) as somebody:
-            response = await somebody.http.get("/")
-            assert response.status_code == 200
-            assert "/api/v1/openapi.json" in response.text
+            nobody = {"logged_in": False, "me": None}
+            assert await somebody.get("/api/v1/session") == nobody
+            assert await somebody.get("/api/v1/session", headers={"Authorization": "Bearer x"}) == nobody
+            me = (await somebody.log_in()).json()
+            assert await somebody.get("/api/v1/session") == {"logged_in": True, "me": me}
 
 
 class TestPasswords:

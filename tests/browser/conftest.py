@@ -1,8 +1,6 @@
 """A broker that serves the page, a sensor that publishes to it, and Chromium to look at it.
 
-Playwright drives the Chromium of the system; it brings none of its own. Its synchronous interface runs an event loop
-in the main thread for as long as it is started, so that no asynchronous test may run meanwhile: it is started anew for
-each module of tests, and these are all synchronous.
+All tests here are synchronous, as ``tests/support/browsing.py`` says.
 """
 
 from __future__ import annotations
@@ -14,23 +12,23 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from mqttbroker.broker import Authenticator, Authorizer
 from mqttbroker.config import Config, ListenerConfig, TlsConfig
 from mqttbroker.testing import RunningBroker
 from tests.support import npm
+from tests.support.browsing import Watch, browser, new_context
 from tests.support.pki import Pki
 from tests.support.tools import require_tool
+
+__all__ = ["browser"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCES = ("index.html", "style.css", "app.js", "package.json")
 BUILD_TIMEOUT = 30.0
-WAIT = 15_000.0
-"""Milliseconds after which whatever is waited for in the browser is overdue."""
 
 SensorStarter = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -118,48 +116,10 @@ def start_sensor(site: Site) -> Iterator[SensorStarter]:
         process.wait(10)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    path = require_tool("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Watch:
-    """What a page has done that it should not: errors on its console, and requests to any other place."""
-
-    def __init__(self, page: Page, site: Site) -> None:
-        self._place: str = urlsplit(site.url).netloc
-        self.errors: list[str] = []
-        self.elsewhere: list[str] = []
-        self.offline: bool = False
-        """Whether the broker is meant to be away, which browsers write down as errors of the network."""
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self._asked(request.url))
-        page.on("websocket", lambda websocket: self._asked(websocket.url))
-
-    def _said(self, message: ConsoleMessage) -> None:
-        expected = self.offline and "WebSocket connection to" in message.text
-        if message.type in ("error", "warning") and not expected:
-            self.errors.append(message.text)
-
-    def _asked(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != self._place:
-            self.elsewhere.append(url)
-
-
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that has been nowhere yet. It does not know the authority of the tests."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, reduced_motion="reduce", ignore_https_errors=True
-    )
-    context.set_default_timeout(WAIT)
+    context = new_context(browser)
     yield context
     context.close()
 
@@ -173,10 +133,10 @@ def page(context: BrowserContext) -> Page:
 @pytest.fixture
 def watch(page: Page, site: Site) -> Iterator[Watch]:
     """Holds the page, at the end of the test, to having stayed at home without an error."""
-    watch = Watch(page, site)
+    watch = Watch(site.url)
+    watch.follow(page)
     yield watch
-    assert watch.errors == []
-    assert watch.elsewhere == []
+    watch.check()
 
 
 @pytest.fixture

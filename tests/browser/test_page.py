@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from mqttbroker.broker import Action, Credentials, Decision, Identity, Refused, VerdictCallback
 from mqttbroker.protocol import ReasonCode
-from tests.browser.conftest import WAIT, SensorStarter, Site, Watch
+from tests.browser.conftest import SensorStarter, Site
+from tests.support.browsing import WAIT, Watch, new_context
 
 pytestmark = pytest.mark.slow
 
@@ -278,14 +279,8 @@ def test_how_it_looks(
     start_sensor("--interval", "0.1")
     for topic, payload in (("door/lock", "closed"), ("greenhouse/status", "offline"), ("greenhouse/humidity", "64")):
         site.broker.publish(f"sensors/{topic}", payload, retain=True)
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if colours == "dark" else "light",
-        device_scale_factor=2,
-        reduced_motion="reduce",
-    )
+    context = new_context(browser, width, colours, scale=2)
     page = context.new_page()
-    page.set_default_timeout(WAIT)
     visit(page, site)
     for value in (21.5, 21.6, 21.9, 22.4, 22.3, 22.8, 23.5, 23.1, 23.6):
         site.broker.publish("sensors/greenhouse/temperature", str(value))

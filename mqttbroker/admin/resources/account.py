@@ -22,6 +22,7 @@ __all__ = [
     "make_token",
     "me",
     "put_account",
+    "session_state",
 ]
 
 SHORTEST_PASSWORD: Final = 10
@@ -42,6 +43,14 @@ class Me(Output):
     role: Role
     csrf_token: str | None
     """For X-CSRF-Token with every change; ``null`` for tokens, which need none."""
+
+
+class SessionState(Output):
+    """Whether somebody is logged in."""
+
+    logged_in: bool
+    me: Me | None
+    """``null`` where nobody is."""
 
 
 class NewPassword(Input):
@@ -125,11 +134,19 @@ async def log_out(call: Call[None, None]) -> None:
     call.set_headers.append(("Set-Cookie", _cookie("", 0, call.secure)))
 
 
+@endpoint("GET", f"{PREFIX}/session", role=None, tag="access", summary="Whether somebody is logged in")
+async def session_state(call: Call[None, None]) -> SessionState:
+    """For a page that does not know yet whether to ask for a password: nobody is no error here."""
+    try:
+        who = call.context.login.authenticate(call.headers)
+    except Problem:
+        return SessionState(logged_in=False, me=None)
+    return SessionState(logged_in=True, me=_me(call, who))
+
+
 @endpoint("GET", f"{PREFIX}/me", role="viewer", tag="access", summary="Who is asking")
 async def me(call: Call[None, None]) -> Me:
-    who = caller(call)
-    session = call.context.login.session(call.headers) if who.by == "session" else None
-    return Me(name=who.name, role=who.role, csrf_token=None if session is None else session.csrf)
+    return _me(call, caller(call))
 
 
 @endpoint(
@@ -223,6 +240,11 @@ async def delete_token(call: Call[None, None]) -> None:
         raise not_found("token of this id")
     call.changed(_view(token))
     await call.context.offload(call.context.accounts.save)
+
+
+def _me(call: Call[None, None], who: Who) -> Me:
+    session = call.context.login.session(call.headers) if who.by == "session" else None
+    return Me(name=who.name, role=who.role, csrf_token=None if session is None else session.csrf)
 
 
 async def _set_password(call: Call[None, Any], name: str, password: str, role: Role) -> None:

@@ -26,7 +26,7 @@ beforeEach(() => {
     sources.push(source);
     return source as unknown as EventSource;
   });
-  vi.spyOn(api, "get").mockResolvedValue({ items: [], next: null } as never);
+  vi.spyOn(api, "get").mockResolvedValue({ items: [], next: null, logged_in: true } as never);
 });
 
 afterEach(() => {
@@ -58,6 +58,17 @@ it("opens a new stream where the browser has given up", async () => {
   await vi.advanceTimersByTimeAsync(waitBefore(0));
   expect(sources).toHaveLength(2);
   expect(live.missed.value).toBe(1);
+});
+
+it("asks for a login where the session has ended meanwhile", async () => {
+  vi.mocked(api.get).mockResolvedValue({ logged_in: false, me: null } as never);
+  const loggedOut = vi.spyOn(api, "onLoggedOut");
+  live.start();
+  sources[0]?.close();
+  sources[0]?.onerror?.();
+  await vi.advanceTimersByTimeAsync(waitBefore(0));
+  expect(loggedOut).toHaveBeenCalledOnce();
+  expect(sources).toHaveLength(1);
 });
 
 it("comes not again after it was stopped", async () => {

@@ -71,9 +71,8 @@ export class Live {
     if (this.again !== null) clearTimeout(this.again);
     this.again = setTimeout(() => {
       this.again = null;
-      // Without a session this stops the stream by way of onLoggedOut.
-      api.get("/api/v1/me", {}).then(
-        () => this.reconnect(),
+      api.get("/api/v1/session", {}).then(
+        ({ logged_in }) => (logged_in ? this.reconnect() : api.onLoggedOut()),
         () => this.source !== null && this.comeAgain(),
       );
     }, waitBefore(this.attempt++));

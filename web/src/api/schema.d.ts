@@ -4,23 +4,6 @@
  */
 
 export interface paths {
-    "/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The page for browsers */
-        get: operations["page"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -75,6 +58,26 @@ export interface paths {
          * @description Ends the session. Tokens stay.
          */
         post: operations["log_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether somebody is logged in
+         * @description For a page that does not know yet whether to ask for a password: nobody is no error here.
+         */
+        get: operations["session_state"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -780,6 +783,14 @@ export interface components {
             role: "admin" | "viewer";
             csrf_token: string | null;
         };
+        /**
+         * SessionState
+         * @description Whether somebody is logged in.
+         */
+        SessionState: {
+            logged_in: boolean;
+            me: components["schemas"]["Me"] | null;
+        };
         /** NewPassword */
         NewPassword: {
             current: string;
@@ -1408,27 +1419,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    page: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It was done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/html": string;
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     openapi: {
         parameters: {
             query?: never;
@@ -1490,6 +1480,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    session_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionState"];
+                };
             };
             default: components["responses"]["Problem"];
         };

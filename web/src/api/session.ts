@@ -1,8 +1,7 @@
-// Who is logged in. The cookie is the server's business; the CSRF token is had again from /me after a reload.
+// Who is logged in. The cookie is the server's business; the CSRF token is had again from /session after a reload.
 import { computed, signal } from "@preact/signals";
 import { api } from "./client";
 import { live } from "./live";
-import { ApiProblem } from "./problems";
 import type { Me } from "./types";
 
 export type SessionState =
@@ -30,10 +29,11 @@ api.onLoggedOut = () => {
 /** Find out whether there is a session already. */
 export async function resume(): Promise<void> {
   try {
-    enter(await api.get("/api/v1/me", {}));
+    const { me } = await api.get("/api/v1/session", {});
+    if (me) enter(me);
+    else leave("");
   } catch (error) {
-    if (error instanceof ApiProblem && error.status === 401) leave("");
-    else session.value = { is: "unreachable", error };
+    session.value = { is: "unreachable", error };
   }
 }
 
