@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mqttbroker.admin.login import Login
     from mqttbroker.admin.monitor import Monitor
     from mqttbroker.admin.offload import Offload
+    from mqttbroker.admin.watching import Watches
     from mqttbroker.certs import CertificateInfo
 
 __all__ = ["Administered", "Context"]
@@ -86,5 +87,7 @@ class Context:
     inspection: Inspection
     steering: Steering
     feed: Feed
+    watches: Watches
+    """Who watches which topics are published to."""
     description: dict[str, Any]
     """The OpenAPI document."""

@@ -43,7 +43,9 @@ from mqttbroker.admin.resources import (
     retained,
     sessions,
     subscriptions,
+    topics,
 )
+from mqttbroker.admin.watching import Watches
 from mqttbroker.broker import Inspection, Log, Steering
 from mqttbroker.config import is_loopback
 
@@ -63,6 +65,7 @@ RESOURCES: Final = (
     clients,
     sessions,
     subscriptions,
+    topics,
     retained,
     publish,
     events,
@@ -88,6 +91,7 @@ class AdminServer:
         accounts_file, audit_file = self._files(broker.config.data_dir)
         self._accounts = Accounts(accounts_file)
         self._feed = Feed()
+        self._watches = Watches()
         self._events = broker.core.events
         listed = endpoints()
         context = Context(
@@ -101,6 +105,7 @@ class AdminServer:
             inspection=Inspection(broker.core),
             steering=Steering(broker.core),
             feed=self._feed,
+            watches=self._watches,
             description=describe(listed),
         )
         ports = [
@@ -181,6 +186,7 @@ class AdminServer:
             self._server.close()
         self._events.unlisten(self._feed.tell)
         self._feed.close()
+        self._watches.close()
         for connection in list(self._state.connections):
             if isinstance(connection, _Protocol):
                 connection.finish()

@@ -248,7 +248,8 @@ class Inspection:
                 else:
                     known[key] = (entry.session, [entry])
             elif isinstance(entry, SinkSubscription):
-                local += 1
+                if not entry.observes:
+                    local += 1
             else:
                 for member, subscription in entry.members.items():
                     known[member.client_id, subscription.topic_filter] = (member, [subscription])
@@ -303,6 +304,14 @@ class Inspection:
         """The message that is retained under a topic."""
         message = self._core.retained.get(topic, self._core.now)
         return None if message is None else retained_detail(message)
+
+    def retained_topics(self, topic_filter: str) -> Iterator[tuple[str, int]]:
+        """The topics with a retained message that a valid filter matches, and the size of each message, in no order.
+
+        Go through them in turns where there may be many: they may change on the way.
+        """
+        for message in self._core.retained.match(topic_filter, self._core.now):
+            yield message.topic, message.size
 
     # Order.
 

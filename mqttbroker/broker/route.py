@@ -28,14 +28,18 @@ class Sink(Protocol):
 
 
 class SinkSubscription(Entry):
-    """A sink's place in the subscription tree."""
+    """A sink's place in the subscription tree.
 
-    __slots__ = ("qos", "sink")
+    One that ``observes`` is no receiver: publishers and those who ask for receivers are not told of it.
+    """
 
-    def __init__(self, sink: Sink, topic_filter: str, qos: int) -> None:
+    __slots__ = ("observes", "qos", "sink")
+
+    def __init__(self, sink: Sink, topic_filter: str, qos: int, observes: bool = False) -> None:
         super().__init__(topic_filter, sink)
         self.sink: Sink = sink
         self.qos: int = qos
+        self.observes: bool = observes
 
 
 class Target:
@@ -126,5 +130,7 @@ class Route:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody is subscribed."""
-        return not (self.targets or self.groups or self.sinks)
+        """Whether nobody is subscribed who would receive something."""
+        if self.targets or self.groups:
+            return False
+        return all(each.observes for each in self.sinks)

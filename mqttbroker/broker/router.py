@@ -114,9 +114,9 @@ class Router:
         if count >= MANY:
             self.routes.expire()  # Once for all of them.
 
-    def add_sink(self, sink: Sink, topic_filter: str, qos: int) -> None:
-        """Subscribe a sink."""
-        self._tree.add(SinkSubscription(sink, topic_filter, qos))
+    def add_sink(self, sink: Sink, topic_filter: str, qos: int, observes: bool = False) -> None:
+        """Subscribe a sink; one that observes does not count as a receiver."""
+        self._tree.add(SinkSubscription(sink, topic_filter, qos, observes))
         self.routes.invalidate(topic_filter)
 
     def remove_sink(self, sink: Sink, topic_filter: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -19,12 +20,22 @@ from starlette.types import Receive, Scope, Send
 
 from mqttbroker.admin import shown
 from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
-from mqttbroker.admin.feed import Event, Feed, Reader, TooManyReaders
+from mqttbroker.admin.feed import Event, Feed, TooManyReaders
 from mqttbroker.admin.ids import session_id
 from mqttbroker.admin.problems import Problem, bad_request
 from mqttbroker.admin.types import EventsQuery, History, PageQuery, RecentQuery
 
-__all__ = ["EventStream", "events", "page_of_events", "recent_events"]
+__all__ = [
+    "COME_AGAIN",
+    "EVENT_STREAM",
+    "EventStream",
+    "Source",
+    "events",
+    "may_go_on",
+    "page_of_events",
+    "recent_events",
+    "written",
+]
 
 EVENT_STREAM: Final = "text/event-stream"
 QUIET: Final = 15.0
@@ -33,6 +44,8 @@ FAREWELL: Final = 1.0
 """Seconds in which a reader that is let go of may take the last event."""
 COME_AGAIN: Final = b"retry: 3000\n\n"
 """Milliseconds after which a browser comes again."""
+
+T = TypeVar("T")
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -51,7 +64,7 @@ async def events(call: Call[EventsQuery, None]) -> Response:
         reader = feed.open(wanted)
     except TooManyReaders as error:
         raise Problem(503, str(error), headers={"Retry-After": "10"}) from error
-    return EventStream(reader, feed.run, begin, lambda: _may_go_on(call))
+    return EventStream(reader, partial(_event, run=feed.run), begin, lambda: may_go_on(call))
 
 
 @endpoint("GET", f"{PREFIX}/events/recent", role="viewer", tag="events", summary="What happened lately")
@@ -105,16 +118,20 @@ def _missed(feed: Feed, last_event_id: str, wanted: Callable[[Event], bool]) -> 
         if number is None or feed.missed(number):
             begin.append(b"event: missed\ndata: {}\n\n")
         else:
-            begin += [_written(each, feed.run) for each in feed.since(number) if wanted(each)]
+            begin += [_event(each, feed.run) for each in feed.since(number) if wanted(each)]
     return begin
 
 
-def _written(event: Event, run: str) -> bytes:
-    data = _encoder.encode(shown.happened(event, run))
-    return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (run.encode(), event.number, event.kind.encode(), data)
+def _event(event: Event, run: str) -> bytes:
+    return b"id: %s-%d\n%s" % (run.encode(), event.number, written(event.kind, shown.happened(event, run)))
 
 
-def _may_go_on(call: Call[Any, Any]) -> bool:
+def written(kind: str, data: object) -> bytes:
+    """A server-sent event without an id."""
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), _encoder.encode(data))
+
+
+def may_go_on(call: Call[Any, Any]) -> bool:
     """Whether whoever began to read may still do so. A stream alone does not keep a session from ending."""
     with suppress(Problem):
         call.context.login.authenticate(call.headers, counts=False)
@@ -122,16 +139,38 @@ def _may_go_on(call: Call[Any, Any]) -> bool:
     return False
 
 
-class EventStream(Response):
+class Source(Protocol[T]):
+    """What a stream is read from."""
+
+    ended: asyncio.Event
+    """Set when there is nothing more to come."""
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it has ended since it was not read in time."""
+        ...
+
+    async def next(self, timeout: float) -> list[T] | None:
+        """What is there, as soon as there is something; nothing after the time-out; ``None`` at the end."""
+        ...
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        ...
+
+
+class EventStream(Response, Generic[T]):
     """An answer that goes on until the reader leaves or is let go of."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, reader: Reader, run: str, begin: list[bytes], may_go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, reader: Source[T], write: Callable[[T], bytes], begin: list[bytes], may_go_on: Callable[[], bool]
+    ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._reader = reader
-        self._run = run
+        self._write = write
         self._begin = begin
         self._may_go_on = may_go_on
         self._begun: bool = False
@@ -172,7 +211,7 @@ class EventStream(Response):
                 if not self._may_go_on():
                     return
                 asked_at = loop.time()
-            body = b"".join(_written(each, self._run) for each in arrived) or b": nothing\n\n"
+            body = b"".join(map(self._write, arrived)) or b": nothing\n\n"
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
 

@@ -174,7 +174,7 @@ class TestSlowReader:
             await gone.wait()
             return {"type": "http.disconnect"}
 
-        answer = asyncio.create_task(EventStream(reader, told.run, [b"x"], lambda: True)({}, receive, send))
+        answer = asyncio.create_task(EventStream(reader, lambda event: b"", [b"x"], lambda: True)({}, receive, send))
         await asyncio.wait_for(stuck.wait(), TIMEOUT)
         before = asyncio.all_tasks()
         for _ in range(feed.WAITING + 1):
@@ -198,7 +198,7 @@ class TestSlowReader:
             await asyncio.Event().wait()
             raise AssertionError
 
-        await asyncio.wait_for(EventStream(reader, told.run, [], lambda: True)({}, receive, send), TIMEOUT)
+        await asyncio.wait_for(EventStream(reader, lambda event: b"", [], lambda: True)({}, receive, send), TIMEOUT)
         assert bodies[-1] == b"event: overrun\ndata: {}\n\n"
 
 
