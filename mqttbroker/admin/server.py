@@ -44,6 +44,7 @@ from mqttbroker.admin.resources import (
     sessions,
     subscriptions,
     topics,
+    trace,
 )
 from mqttbroker.admin.watching import Watches
 from mqttbroker.broker import Inspection, Log, Steering
@@ -69,6 +70,7 @@ RESOURCES: Final = (
     retained,
     publish,
     events,
+    trace,
     monitoring,
 )
 
@@ -93,6 +95,7 @@ class AdminServer:
         self._feed = Feed()
         self._watches = Watches()
         self._events = broker.core.events
+        self._tracing = broker.core.tracing
         listed = endpoints()
         context = Context(
             broker=broker,
@@ -186,6 +189,7 @@ class AdminServer:
             self._server.close()
         self._events.unlisten(self._feed.tell)
         self._feed.close()
+        self._tracing.end_all("stopped")
         self._watches.close()
         for connection in list(self._state.connections):
             if isinstance(connection, _Protocol):

@@ -30,6 +30,9 @@ from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.quiet import Log
 from mqttbroker.broker.route import Sink
 from mqttbroker.broker.steering import Steering
+from mqttbroker.broker.trace import Network, Target, Trace, network_of
+from mqttbroker.broker.traced import HIDDEN, Found, TracedEnd, TracedLoss, TracedPacket
+from mqttbroker.broker.tracing import TooManyTraces, Tracing
 from mqttbroker.broker.views import (
     ClientDetail,
     ClientSummary,
@@ -50,6 +53,7 @@ from mqttbroker.broker.views import (
 
 __all__ = [
     "CLIENT_ORDERS",
+    "HIDDEN",
     "SESSION_ORDERS",
     "Accepted",
     "Action",
@@ -70,12 +74,14 @@ __all__ = [
     "Events",
     "EveryoneWelcome",
     "EverythingAllowed",
+    "Found",
     "Gate",
     "Identity",
     "Inspection",
     "Limits",
     "ListenerLimits",
     "Log",
+    "Network",
     "Outcome",
     "Page",
     "Peer",
@@ -89,10 +95,18 @@ __all__ = [
     "Sink",
     "Steering",
     "SubscriptionSummary",
+    "Target",
+    "TooManyTraces",
     "TopicLevel",
     "Totals",
+    "Trace",
+    "TracedEnd",
+    "TracedLoss",
+    "TracedPacket",
+    "Tracing",
     "Verdict",
     "VerdictCallback",
     "WillDetail",
     "host_of",
+    "network_of",
 ]

@@ -43,6 +43,7 @@ from mqttbroker.storage import Durable, StoreFull
 
 if TYPE_CHECKING:
     from mqttbroker.broker.core import BrokerCore
+    from mqttbroker.broker.tap import Tap
 
 __all__ = ["Connection"]
 
@@ -84,6 +85,7 @@ class Connection:
         "stalled_at",
         "stalled_waiting",
         "state",
+        "tap",
         "undecided",
         "version",
     )
@@ -100,6 +102,8 @@ class Connection:
         self.five: bool = False
         self.outbox: Outbox = Outbox(carrier, core.dirty)
         self.session: Session = core.no_session
+        self.tap: Tap | None = None
+        """Reads along, where this connection is traced."""
         self.opened_at: float = now
         self.last_received: float = now
         self.keep_alive: int = 0
@@ -150,6 +154,8 @@ class Connection:
         """The peer is a proxy that is believed, and the client is somewhere else."""
         self.peer = Peer(address)
         self.identity = Identity("", None, address, self.entrance.name)
+        if self.core.tracing.on:
+            self.core.tracing.opened(self)
 
     @property
     def accepted(self) -> bool:
@@ -162,6 +168,8 @@ class Connection:
             return
         self.core.now = self.last_received = now
         self.core.counters.bytes_received += len(data)
+        if self.tap is not None:
+            self.tap.received(data, now)
         if not self.undecided:
             self.consume(data, now)
         elif self.partial is None:

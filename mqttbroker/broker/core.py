@@ -28,6 +28,7 @@ from mqttbroker.broker.router import Router, identity_of
 from mqttbroker.broker.state import State
 from mqttbroker.broker.sweep import ExpirySweep
 from mqttbroker.broker.timing import TimingWheel
+from mqttbroker.broker.tracing import Tracing
 from mqttbroker.protocol import MQTTError, ReasonCode
 from mqttbroker.sessions import Carrier, Outbox, Session, SessionLimits, Subscription, mounted_client_id
 from mqttbroker.storage import Message, Store, WillRecord
@@ -84,6 +85,7 @@ class BrokerCore:
         self.registry: Registry = Registry(self, self.session_limits)
         self.sweep: ExpirySweep = ExpirySweep(self.registry.sessions)
         self.connections: set[Connection] = set()
+        self.tracing: Tracing = Tracing(self)
         self.registry.load(now)
 
     # Connections.
@@ -98,6 +100,8 @@ class BrokerCore:
         self.now = now
         connection = Connection(self, carrier, peer, entrance, opened_at or now)
         self.connections.add(connection)
+        if self.tracing.on:
+            self.tracing.opened(connection)
         self.wheel.add(connection, connection.opened_at + entrance.limits.connect_timeout, connection.due)
         return connection
 
@@ -107,6 +111,8 @@ class BrokerCore:
         """Called by a connection, once, as it ends."""
         self.connections.discard(connection)
         self.wheel.cancel(connection)
+        if connection.tap is not None:
+            connection.tap.ended(detail, now)
         if not connection.explained:
             if was_connected:
                 self.log("info", "disconnected", **connection.who(), reason=detail)
@@ -235,6 +241,8 @@ class BrokerCore:
         self.sweep.advance(now)
         if self.events.heard:
             self.events.tick(now)
+        if self.tracing.on:
+            self.tracing.tick(now)
 
     def _authorizer_failed(self, error: Exception) -> None:
         self.log("error", "authoriser failed, which refuses", error=repr(error), exception=error)

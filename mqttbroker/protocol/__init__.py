@@ -54,6 +54,7 @@ from mqttbroker.protocol.properties import (
 from mqttbroker.protocol.publish import encode_publish
 from mqttbroker.protocol.reader import MAX_PACKET_SIZE, PacketReader
 from mqttbroker.protocol.reason_codes import CLIENT_ONLY, LEGAL, SERVER_ONLY, TEXT, ReasonCode, from_v311, to_v311
+from mqttbroker.protocol.splitter import PacketSplitter, RawPacket
 from mqttbroker.protocol.versions import ProtocolVersion
 from mqttbroker.protocol.wire import MAX_REMAINING_LENGTH, read_remaining_length
 
@@ -75,6 +76,7 @@ __all__ = [
     "MalformedPacket",
     "Packet",
     "PacketReader",
+    "PacketSplitter",
     "PacketTooLarge",
     "PacketType",
     "PingReq",
@@ -90,6 +92,7 @@ __all__ = [
     "PubRel",
     "Publish",
     "QuotaExceeded",
+    "RawPacket",
     "ReasonCode",
     "SubAck",
     "Subscribe",

@@ -9,6 +9,7 @@ from mqttbroker.topics.names import (
     check_topic_filter,
     check_topic_name,
     filter_matches,
+    filters_overlap,
     is_wildcard,
     split_share,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "check_topic_filter",
     "check_topic_name",
     "filter_matches",
+    "filters_overlap",
     "is_wildcard",
     "split_share",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "check_topic_filter",
     "check_topic_name",
     "filter_matches",
+    "filters_overlap",
     "is_wildcard",
     "split_share",
 ]
@@ -144,3 +145,25 @@ def filter_matches(topic_filter: str, topic: str) -> bool:
             return False
         at += 1
     return at == depth
+
+
+def filters_overlap(one: str, other: str) -> bool:
+    """Whether there can be a topic name that both well-formed filters match; linear in their length.
+
+    Both are taken literally, as by `filter_matches`.
+    """
+    if one.startswith("$") != other.startswith("$"):
+        plain = other if one.startswith("$") else one
+        if plain.startswith("+") or plain.startswith("#"):
+            return False  # [MQTT-4.7.2-1]
+    levels, others = one.split("/"), other.split("/")
+    for level, against in zip(levels, others, strict=False):
+        if level == "#" or against == "#":
+            return True
+        if level != against and level != "+" and against != "+":
+            return False
+    if len(levels) == len(others):
+        return True
+    longer, common = (levels, len(others)) if len(levels) > len(others) else (others, len(levels))
+    # A "#" includes the parent level, which is a topic unless it is empty.
+    return longer[common] == "#" and longer != ["", "#"]

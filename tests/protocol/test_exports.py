@@ -20,7 +20,7 @@ def test_public_names() -> None:
         *("PubRec", "PubRel", "Publish", "SubAck", "Subscribe", "SubscriptionRequest", "UnsubAck"),
         *("Unsubscribe", "Will", "Properties", "PropertyContext", "PropertyDefinition"),
         *("InvalidPacket", "MQTTError", "MalformedPacket", "PacketTooLarge", "ProtocolViolation"),
-        *("QuotaExceeded", "TopicAliasInvalid", "UnsupportedProtocolVersion"),
+        *("QuotaExceeded", "TopicAliasInvalid", "UnsupportedProtocolVersion", "PacketSplitter", "RawPacket"),
         *("check_properties", "decode", "decode_properties", "encode", "encode_properties"),
         *("encode_property_list", "encode_publish", "from_v311", "read_remaining_length", "to_v311"),
     }
