@@ -25,6 +25,8 @@ HISTORIES = 10_000
 """Clients of which events are remembered; of the one that was heard of longest ago they are forgotten."""
 HISTORY = 50
 """Events of one client."""
+HISTORY_EVENTS = 20_000
+"""Events of all those clients together: what strangers put into them may be long."""
 WAITING = 1_000
 """Events that may wait for one reader."""
 READERS = 32
@@ -72,6 +74,7 @@ class Feed:
         """Number of the last event that is no longer among the recent ones."""
         self._refusals: deque[Event] = deque(maxlen=REFUSALS)
         self._histories: OrderedDict[str, deque[Event]] = OrderedDict()
+        self._history_events: int = 0
         self._readers: list[Reader] = []
 
     def tell(self, kind: str, client_id: str, now: float, details: dict[str, object]) -> None:
@@ -101,11 +104,13 @@ class Feed:
         history = self._histories.get(event.known)
         if history is None:
             history = self._histories[event.known] = deque(maxlen=HISTORY)
-            if len(self._histories) > HISTORIES:
-                self._histories.popitem(last=False)
         else:
             self._histories.move_to_end(event.known)
+        self._history_events += len(history) < HISTORY
         history.append(event)
+        while len(self._histories) > HISTORIES or self._history_events > HISTORY_EVENTS:
+            _, forgotten = self._histories.popitem(last=False)
+            self._history_events -= len(forgotten)
 
     # What was.
 

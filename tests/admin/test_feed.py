@@ -9,6 +9,7 @@ import pytest
 from mqttbroker.admin.feed import (
     HISTORIES,
     HISTORY,
+    HISTORY_EVENTS,
     LONGEST_CLIENT_ID,
     LONGEST_TEXT,
     READERS,
@@ -81,6 +82,16 @@ class TestMemory:
         assert len(list(feed.recent(frozenset({"refused"})))) == REFUSALS
         assert len(feed.history("busy")) == HISTORY
         assert feed.history("0") == [] and feed.history(str(HISTORIES + 9)) != []
+
+    def test_nor_do_very_many_clients_with_much_to_tell(self) -> None:
+        feed = Feed()
+        clients = [str(number) for number in range(1_000)]
+        for _ in range(HISTORY):
+            for client in clients:
+                feed.tell("connected", client, NOW, {})
+        kept = [len(feed.history(client)) for client in clients]
+        assert sum(kept) <= HISTORY_EVENTS < len(clients) * HISTORY
+        assert kept[-1] > 0  # Those that were heard of longest ago are forgotten first.
 
     def test_long_texts_are_cut(self) -> None:
         feed = Feed()
