@@ -33,6 +33,7 @@ from mqttbroker.admin.offload import Offload
 from mqttbroker.admin.openapi import describe
 from mqttbroker.admin.problems import PROBLEM_TYPE, bad_request
 from mqttbroker.admin.resources import (
+    access,
     account,
     clients,
     description,
@@ -41,10 +42,12 @@ from mqttbroker.admin.resources import (
     overview,
     publish,
     retained,
+    rules,
     sessions,
     subscriptions,
     topics,
     trace,
+    users,
 )
 from mqttbroker.admin.watching import Watches
 from mqttbroker.broker import Inspection, Log, Steering
@@ -72,6 +75,9 @@ RESOURCES: Final = (
     events,
     trace,
     monitoring,
+    access,
+    users,
+    rules,
 )
 
 

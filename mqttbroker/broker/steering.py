@@ -7,9 +7,10 @@ more, so that whoever asks lets others have their turn in between. Whatever is w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from mqttbroker.broker.views import Deleted, Purged
+from mqttbroker.broker.views import Deleted, Disconnected, Purged
 from mqttbroker.protocol import ReasonCode
 from mqttbroker.sessions import mounted_client_id
 from mqttbroker.topics import check_topic_filter
@@ -44,6 +45,20 @@ class Steering:
         detail = reason or "disconnected by an administrator"
         connection.disconnect(ReasonCode.ADMINISTRATIVE_ACTION, detail, self._core.now)
         return True
+
+    def disconnect_user(
+        self, username: str, listeners: Collection[str], reason_code: ReasonCode, reason: str
+    ) -> Disconnected:
+        """End connections of a user who came through one of these listeners."""
+        core = self._core
+        found = [
+            each
+            for each in core.registry.online.values()
+            if each.identity.username == username and each.identity.listener in listeners
+        ]
+        for connection in found[:AT_ONCE]:
+            connection.disconnect(reason_code, reason, core.now)
+        return Disconnected(min(len(found), AT_ONCE), len(found) > AT_ONCE)
 
     def end_session(self, client_id: str, mount_point: str = "") -> bool:
         """End a session and the connection it may have; false where there is none.

@@ -13,6 +13,7 @@ __all__ = [
     "ClientDetail",
     "ClientSummary",
     "Deleted",
+    "Disconnected",
     "Outcome",
     "Page",
     "Purged",
@@ -283,6 +284,15 @@ class QueuedSummary:
 @dataclass(frozen=True, slots=True)
 class Purged:
     """Messages that were taken out of a queue."""
+
+    count: int
+    more: bool
+    """Whether there are more: ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """Connections that were ended."""
 
     count: int
     more: bool

@@ -20,7 +20,7 @@ from typing import Final
 from mqttbroker.broker.authority import Action, Decision, Identity
 from mqttbroker.security.covers import covers
 from mqttbroker.security.rules import Pattern, Rule, load_rules, read_rules, version_of
-from mqttbroker.topics import InvalidTopicFilter, filter_matches, split_share
+from mqttbroker.topics import InvalidTopicFilter, filter_matches, filters_overlap, split_share
 
 __all__ = ["AccessList"]
 
@@ -70,6 +70,24 @@ class AccessList:
             if any(each is decision for _, each in decisions):
                 return rule
         return None
+
+    def withheld(self, identity: Identity, topic_filter: str) -> dict[str, Rule]:
+        """What a subscription is not sent although it is granted: filters that overlap with it and are denied, each
+        with its rule. The filter is one that this list allows, without a share.
+        """
+        found: dict[str, Rule] = {}
+        for rule, decisions in self._subscribe:
+            if not rule.concerns(identity):
+                continue
+            for pattern, _ in decisions:
+                own = pattern.filter_for(identity)
+                if own is None:
+                    continue
+                if not rule.allow and filters_overlap(own, topic_filter):
+                    found.setdefault(own, rule)
+                if rule.allow and covers(own, topic_filter):
+                    return found
+        return found
 
 
 _Prepared = tuple[Rule, list[tuple[Pattern, Decision]]]
