@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mqttbroker import broker
 from mqttbroker.admin import types
-from mqttbroker.admin.feed import Event
+from mqttbroker.admin.feed import Event, Feed
 from mqttbroker.admin.ids import path_id
 from mqttbroker.admin.payloads import shown_payload
 from mqttbroker.sessions import mounted_client_id
@@ -29,6 +29,8 @@ __all__ = [
 
 PREVIEW = 1_024
 """Bytes shown of a payload in a list."""
+LEVEL_PREVIEW = 64
+"""Bytes shown in the tree of topics."""
 MOST = 262_144
 """Bytes shown of the payload of one message."""
 FOR_EVER = 0xFFFF_FFFF
@@ -50,21 +52,39 @@ def client(view: broker.ClientSummary) -> types.Client:
     return _like(types.Client, view, id=_id(view))
 
 
-def session(view: broker.SessionSummary) -> types.Session:
-    """A session."""
-    expiry = None if view.expiry_interval == FOR_EVER else view.expiry_interval
-    return _like(types.Session, view, id=_id(view), expiry_interval=expiry, expires_at=view.expires_at or None)
+def session(view: broker.SessionSummary, feed: Feed) -> types.Session:
+    """A session; the feed may know when its client was there."""
+    return _like(
+        types.Session,
+        view,
+        id=_id(view),
+        expiry_interval=None if view.expiry_interval == FOR_EVER else view.expiry_interval,
+        expires_at=view.expires_at or None,
+        oldest_at=view.oldest_at or None,
+        last_seen=view.last_seen or _last_end(view, feed),
+    )
 
 
-def client_detail(view: broker.ClientDetail, last_disconnect: types.Happened | None) -> types.ClientDetail:
+def _last_end(view: broker.SessionSummary, feed: Feed) -> float | None:
+    ended = last_disconnect(feed, mounted_client_id(view.mount_point, view.client_id))
+    return None if ended is None else ended.at
+
+
+def last_disconnect(feed: Feed, known: str) -> Event | None:
+    """The last end of a connection of the client that is known by this identifier."""
+    return next((each for each in feed.history(known) if each.kind == "disconnected"), None)
+
+
+def client_detail(view: broker.ClientDetail, feed: Feed) -> types.ClientDetail:
     """All that is known of a client."""
     will = view.will
+    ended = last_disconnect(feed, mounted_client_id(view.session.mount_point, view.session.client_id))
     return _like(
         types.ClientDetail,
         view,
-        session=session(view.session),
+        session=session(view.session, feed),
         connection=None if view.connection is None else client(view.connection),
-        last_disconnect=last_disconnect,
+        last_disconnect=None if ended is None else happened(ended, feed.run),
         will=None if will is None else _like(types.Will, will, due_at=will.due_at or None),
     )
 
@@ -76,6 +96,7 @@ def queued(view: broker.QueuedSummary) -> types.Queued:
         view,
         payload=shown_payload(view.payload, PREVIEW),
         packet_id=view.packet_id or None,
+        came_at=view.came_at or None,
         expires_at=view.expires_at or None,
         origin=view.origin or None,
         share=view.share or None,
@@ -94,7 +115,8 @@ def receiver(view: broker.Receiver) -> types.Receiver:
 
 def level(view: broker.TopicLevel) -> types.Level:
     """A level of the tree of topics."""
-    return _like(types.Level, view)
+    payload = shown_payload(view.payload, LEVEL_PREVIEW) if view.retained else None
+    return _like(types.Level, view, payload=payload)
 
 
 def retained(view: broker.RetainedDetail, now: float) -> types.Retained:

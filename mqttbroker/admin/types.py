@@ -34,8 +34,6 @@ __all__ = [
     "Publish",
     "Published",
     "PublishedBatch",
-    "Purged",
-    "QueuePage",
     "Queued",
     "Receiver",
     "ReceiverPage",
@@ -44,7 +42,6 @@ __all__ = [
     "Retained",
     "RetainedState",
     "Session",
-    "SessionPage",
     "SessionQuery",
     "SetRetained",
     "Subscription",
@@ -80,7 +77,16 @@ ClientSort = Literal[
     "dropped",
     "waiting_bytes",
 ]
-SessionSort = Literal["client_id", "expires_at", "subscriptions", "inflight", "queued", "owed_bytes", "dropped"]
+SessionSort = Literal[
+    "client_id",
+    "expires_at",
+    "subscriptions",
+    "inflight",
+    "queued",
+    "oldest_at",
+    "owed_bytes",
+    "dropped",
+]
 Descending = Annotated[bool, Meta(description="The greatest first.")]
 Qos = Annotated[int, Meta(ge=0, le=2)]
 Topic = Annotated[str, Meta(min_length=1, max_length=65_535)]
@@ -157,10 +163,21 @@ class Session(Output):
     subscriptions: int
     inflight: Annotated[int, Meta(description="Messages sent and not acknowledged; of absent clients they are queued.")]
     queued: Annotated[int, Meta(description="Messages that wait to be sent.")]
+    oldest_at: Annotated[
+        float | None,
+        Meta(
+            description="When the oldest of these came, estimated where earlier ones have left the queue; null where "
+            "none waits, or it came before the broker was started."
+        ),
+    ]
     owed_bytes: Annotated[int, Meta(description="Bytes of both.")]
     incoming: Annotated[int, Meta(description="QoS 2 messages from the client that it has not released yet.")]
     dropped: Annotated[dict[str, int], Meta(description="Messages that it did not get, by cause.")]
     has_will: bool
+    last_seen: Annotated[
+        float | None,
+        Meta(description="When something came from the client, or its connection ended; null where that is not known."),
+    ]
 
 
 class Client(Output):
@@ -219,15 +236,6 @@ class ClientQuery(PageQuery):
     descending: Descending = False
 
 
-class SessionPage(Output):
-    """Sessions, with and without a connection."""
-
-    items: list[Session]
-    next: Next
-    total: Total
-    ordered: Ordered
-
-
 class SessionQuery(PageQuery):
     """Which sessions."""
 
@@ -243,12 +251,6 @@ class Disconnect(Input):
     reason: Annotated[str, Meta(max_length=256, description="Told to clients of MQTT 5.0.")] = ""
 
 
-class Purged(Output):
-    """What became of a queue."""
-
-    purged: int
-
-
 class Queued(Output):
     """A message that a session is owed."""
 
@@ -260,17 +262,10 @@ class Queued(Output):
     retain: bool
     packet_id: Annotated[int | None, Meta(description="Null until it is sent.")]
     released: Annotated[bool, Meta(description="Whether only the end of the QoS 2 hand-shake is left.")]
+    came_at: Annotated[float | None, Meta(description="About when it came; null where that is not known.")]
     expires_at: float | None
     origin: Annotated[str | None, Meta(description="The client that published it.")]
     share: Annotated[str | None, Meta(description="The shared subscription through which it came.")]
-
-
-class QueuePage(Output):
-    """What a session is owed, the oldest first."""
-
-    items: list[Queued]
-    next: Next
-    total: Total
 
 
 # Subscriptions.
@@ -383,6 +378,7 @@ class Level(Output):
     retained: Annotated[bool, Meta(description="Whether a message is retained here.")]
     size: Annotated[int, Meta(description="Bytes of that message.")]
     more: Annotated[bool, Meta(description="Whether there are messages below.")]
+    payload: Annotated[Payload | None, Meta(description="The beginning of what is retained here, up to 64 bytes.")]
 
 
 class LevelPage(Output):

@@ -21,6 +21,7 @@ from mqttbroker.broker.showing import (
     client_detail,
     client_summary,
     dropped,
+    oldest_at,
     outcome,
     queued,
     queued_summary,
@@ -61,10 +62,21 @@ CLIENT_ORDERS = (
     "dropped",
     "waiting_bytes",
 )
-SESSION_ORDERS = ("client_id", "expires_at", "subscriptions", "inflight", "queued", "owed_bytes", "dropped")
+SESSION_ORDERS = (
+    "client_id",
+    "expires_at",
+    "subscriptions",
+    "inflight",
+    "queued",
+    "oldest_at",
+    "owed_bytes",
+    "dropped",
+)
 FOREVER = 1e12
-"""Stands for the end of a session that has none, behind all others."""
-SCANNED = 10_000
+"""Stands for a time that never comes, behind all others."""
+READ = 100
+"""Sessions of a page whose oldest message is read, where that must be."""
+SCANNED = 4_000
 """Entries that one page of a search looks at."""
 PAGE = 1_000
 """Items of the largest page."""
@@ -90,6 +102,23 @@ class Inspection:
             owed_bytes=core.session_limits.owed_bytes,
             cached_topics=len(core.router.routes),
         )
+
+    # Long lists take their time to be sorted. Whoever cannot wait for that at once calls these before, each until it
+    # says that nothing is left to do, with others having their turn in between.
+
+    def sort_clients(self, sort: str = "client_id") -> bool:
+        """Do a part of the sorting that a page of :meth:`clients` needs; whether there is more to do."""
+        online = self._core.registry.online
+        return self._sort("clients", sort, online, _client_rank(online, sort))
+
+    def sort_sessions(self, sort: str = "client_id") -> bool:
+        """The same for :meth:`sessions`; in the order ``client_id`` it is what :meth:`subscriptions` needs, too."""
+        sessions = self._core.registry.sessions
+        return self._sort("sessions", sort, sessions, _session_rank(sessions, sort))
+
+    def sort_retained_levels(self, prefix: str = "") -> bool:
+        """The same for :meth:`retained_levels`."""
+        return self._sort("retained", prefix, self._core.retained.level_names(prefix), None)
 
     # Clients and sessions.
 
@@ -154,7 +183,7 @@ class Inspection:
                 return False
             if wanted and not _found(wanted, session.name, session.username, ""):
                 return False
-            items.append(session_summary(session))
+            items.append(session_summary(session, self._core.registry.online.get(name), len(items) < READ))
             return True
 
         cursor = _walk(order, after, limit, descending, take)
@@ -179,7 +208,7 @@ class Inspection:
                 (each for each in (*session.inflight.values(), *(session.queue or ())) if each.sequence > sequence),
                 key=lambda queued: queued.sequence,
             )
-        items = [queued_summary(each, preview) for each in owed[:limit]]
+        items = [queued_summary(each, preview, session.waiting) for each in owed[:limit]]
         cursor = encoded(items[-1].sequence) if len(owed) > limit else None
         return Page(items, cursor, session.load)
 
@@ -281,9 +310,11 @@ class Inspection:
 
     # Retained messages.
 
-    def retained_levels(self, prefix: str = "", after: str | None = None, limit: int = 100) -> Page[TopicLevel]:
+    def retained_levels(
+        self, prefix: str = "", after: str | None = None, limit: int = 100, preview: int = 64
+    ) -> Page[TopicLevel]:
         """What there is of retained messages one level below a prefix: "" for the first level of all topics, and
-        ``a/b/`` for what is below ``a/b``.
+        ``a/b/`` for what is below ``a/b``. Of each payload there are up to ``preview`` bytes.
         """
         retained = self._core.retained
         names = retained.level_names(prefix)
@@ -295,7 +326,8 @@ class Inspection:
             here, more = retained.level(topic)
             if here is None and not more:
                 return False
-            items.append(TopicLevel(name, topic, here is not None, 0 if here is None else here.size, more))
+            size, payload = (0, b"") if here is None else (here.size, here.payload[:preview])
+            items.append(TopicLevel(name, topic, here is not None, size, more, payload))
             return True
 
         return Page(items, _walk(order, after, limit, False, take), len(names), order.ordered)
@@ -305,13 +337,14 @@ class Inspection:
         message = self._core.retained.get(topic, self._core.now)
         return None if message is None else retained_detail(message)
 
-    def retained_topics(self, topic_filter: str) -> Iterator[tuple[str, int]]:
-        """The topics with a retained message that a valid filter matches, and the size of each message, in no order.
+    def retained_topics(self, topic_filter: str, preview: int = 64) -> Iterator[tuple[str, int, bytes]]:
+        """The topics with a retained message that a valid filter matches, in no order, with the size of the message and
+        the beginning of its payload.
 
         Go through them in turns where there may be many: they may change on the way.
         """
         for message in self._core.retained.match(topic_filter, self._core.now):
-            yield message.topic, message.size
+            yield message.topic, message.size, message.payload[:preview]
 
     # Order.
 
@@ -320,6 +353,16 @@ class Inspection:
         if len(self._orders):
             self._core.wheel.add(("orders", id(self)), self._core.now + LIFE, self._forget)
         return order
+
+    def _sort(self, what: str, by: str, found: Collection[str], rank: Callable[[str], float] | None) -> bool:
+        sorting = self._orders.sorting(what, by, found, rank, self._core.now)
+        if sorting is None:
+            return False
+        self._core.wheel.add(("orders", id(self)), self._core.now + LIFE, self._forget)
+        if sorting.advance():
+            return True
+        self._orders.done(what, by, sorting, self._core.now)
+        return False
 
     def _forget(self, now: float) -> float:
         return now + LIFE if self._orders.forget(now) else 0.0
@@ -394,6 +437,7 @@ FIGURES: dict[str, Callable[[Session], float]] = {
     "subscriptions": lambda session: float(len(session.subscriptions)),
     "inflight": lambda session: float(len(session.inflight)),
     "queued": lambda session: float(queued(session)),
+    "oldest_at": lambda session: oldest_at(session, False) if queued(session) else FOREVER,
     "owed_bytes": lambda session: float(session.owed_bytes),
     "dropped": lambda session: float(dropped(session)),
 }

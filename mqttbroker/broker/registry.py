@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mqttbroker.broker.limits import UNLIMITED_EXPIRY
 from mqttbroker.broker.timing import Due
 from mqttbroker.protocol import MQTTError, ReasonCode
-from mqttbroker.sessions import Session, SessionLimits
+from mqttbroker.sessions import Session, SessionLimits, Waiting
 from mqttbroker.storage import WillRecord
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ class Registry:
         client_id = session.client_id
         if self.online.get(client_id) is connection:
             del self.online[client_id]
+        if session.persistent and session.inflight and not session.queue and not session.backlog:
+            session.waiting = Waiting(next(iter(session.inflight.values())).sequence, now)
+            session.waiting.joined(session.last_sequence, now)
         session.detach()
         if clean:
             self._forget_will(session)  # [MQTT-3.1.2-10]

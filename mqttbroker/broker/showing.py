@@ -16,7 +16,7 @@ from mqttbroker.broker.views import (
 )
 from mqttbroker.protocol import Properties, PropertyContext, ProtocolVersion, decode_properties
 from mqttbroker.protocol.wire import encode_varint
-from mqttbroker.sessions import Session, Subscription
+from mqttbroker.sessions import Session, Subscription, Waiting
 from mqttbroker.storage import Message, QueuedMessage
 from mqttbroker.topics import split_share
 
@@ -27,6 +27,7 @@ __all__ = [
     "client_detail",
     "client_summary",
     "dropped",
+    "oldest_at",
     "outcome",
     "queued",
     "queued_summary",
@@ -46,6 +47,29 @@ def dropped(session: Session) -> int:
 def queued(session: Session) -> int:
     """Messages that wait to be sent for the first time; for a client that is away, all."""
     return session.load - len(session.inflight)
+
+
+def oldest_at(session: Session, exact: bool = True) -> float:
+    """About when the oldest message came that waits; 0.0 where none waits, or it is not known.
+
+    Where it is not the one that began the queue, it is read from the store, unless it need not be ``exact``.
+    """
+    waiting = session.waiting
+    if waiting is None or not queued(session):
+        return 0.0
+    if session.queue:
+        return waiting.came_at(session.queue[0].sequence)
+    if not exact or (waiting.whole and session.dropped is None):
+        return waiting.first_at if waiting.whole else 0.0
+    owed = session.limits.store.read_queue(session.client_id, session.loaded, 1)
+    return waiting.came_at(owed[0].sequence) if owed else 0.0
+
+
+def last_seen(session: Session, connection: Connection | None) -> float:
+    """When something came from the client, or its connection ended; 0.0 where that is not known."""
+    if connection is not None:
+        return connection.last_received
+    return session.expires_at - session.expiry_interval if session.expires_at else 0.0
 
 
 def client_summary(connection: Connection) -> ClientSummary:
@@ -73,8 +97,8 @@ def client_summary(connection: Connection) -> ClientSummary:
     )
 
 
-def session_summary(session: Session) -> SessionSummary:
-    """One line about a session."""
+def session_summary(session: Session, connection: Connection | None, exact: bool = True) -> SessionSummary:
+    """One line about a session; ``exact`` as with :func:`oldest_at`."""
     return SessionSummary(
         client_id=session.name,
         mount_point=session.mount_point,
@@ -87,10 +111,12 @@ def session_summary(session: Session) -> SessionSummary:
         subscriptions=len(session.subscriptions),
         inflight=len(session.inflight),
         queued=queued(session),
+        oldest_at=oldest_at(session, exact),
         owed_bytes=session.owed_bytes,
         incoming=len(session.incoming),
         dropped={cause.value: count for cause, count in (session.dropped or {}).items()},
         has_will=session.will is not None,
+        last_seen=last_seen(session, connection),
     )
 
 
@@ -100,7 +126,7 @@ def client_detail(session: Session, connection: Connection | None) -> ClientDeta
     peer = None if connection is None else connection.peer
     certificate = None if peer is None else peer.certificate
     return ClientDetail(
-        session=session_summary(session),
+        session=session_summary(session, connection),
         connection=None if connection is None else client_summary(connection),
         will=None
         if will is None
@@ -164,8 +190,8 @@ def retained_detail(message: Message) -> RetainedDetail:
     )
 
 
-def queued_summary(queued_message: QueuedMessage, preview: int) -> QueuedSummary:
-    """One line about a message in a queue, with the beginning of its payload."""
+def queued_summary(queued_message: QueuedMessage, preview: int, waiting: Waiting | None) -> QueuedSummary:
+    """One line about a message in a queue, with the beginning of its payload; ``waiting`` is the session's."""
     message = queued_message.message
     return QueuedSummary(
         sequence=queued_message.sequence,
@@ -176,6 +202,7 @@ def queued_summary(queued_message: QueuedMessage, preview: int) -> QueuedSummary
         retain=queued_message.retain,
         packet_id=queued_message.packet_id,
         released=queued_message.released,
+        came_at=0.0 if waiting is None else waiting.came_at(queued_message.sequence),
         expires_at=message.expires_at,
         origin=message.origin,
         share=queued_message.share,

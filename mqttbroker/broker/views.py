@@ -126,12 +126,16 @@ class SessionSummary:
     inflight: int
     """Messages that were sent and not acknowledged; those of a client that is away count as queued."""
     queued: int
+    oldest_at: float
+    """About when the oldest of these came; 0.0 where there is none, or it came before the broker was started."""
     owed_bytes: int
     incoming: int
     """QoS 2 messages received from the client and not yet released."""
     dropped: dict[str, int]
     """Messages that it did not get, by cause."""
     has_will: bool
+    last_seen: float
+    """When something came from the client, or when its connection ended; 0.0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +240,8 @@ class TopicLevel:
     """Bytes of that message, topic and properties included; 0 where there is none."""
     more: bool
     """Whether there are retained messages below."""
+    payload: bytes
+    """The first bytes of what is retained here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +281,8 @@ class QueuedSummary:
     """0 until it is sent."""
     released: bool
     """Whether the client has taken it over, and only the hand-shake of QoS 2 is left."""
+    came_at: float
+    """About when it came; 0.0 where that is not known."""
     expires_at: float
     origin: str
     share: str

@@ -9,6 +9,7 @@ from mqttbroker.sessions.mounting import mounted_client_id, mounted_filter, spli
 from mqttbroker.sessions.outbox import NOWHERE, Carrier, Outbox
 from mqttbroker.sessions.session import Session
 from mqttbroker.sessions.subscription import Subscription
+from mqttbroker.sessions.waiting import Waiting
 
 __all__ = [
     "NOWHERE",
@@ -18,6 +19,7 @@ __all__ = [
     "Session",
     "SessionLimits",
     "Subscription",
+    "Waiting",
     "mounted_client_id",
     "mounted_filter",
     "split_client_id",

@@ -31,6 +31,7 @@ from mqttbroker.sessions.limits import Drop, SessionLimits
 from mqttbroker.sessions.mounting import split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Outbox
 from mqttbroker.sessions.subscription import Subscription
+from mqttbroker.sessions.waiting import Waiting
 from mqttbroker.sessions.wire import Wire
 from mqttbroker.storage.messages import Message, QueuedMessage
 from mqttbroker.storage.records import SessionRecord, WillRecord
@@ -66,6 +67,7 @@ class Session:
         "subscriptions",
         "swept",
         "username",
+        "waiting",
         "will",
         "wire",
         "wire_kind",
@@ -111,6 +113,7 @@ class Session:
         self.owed_bytes: int = 0
         """Bytes of the messages owed, in flight and waiting."""
         self.dropped: dict[Drop, int] | None = None
+        self.waiting: Waiting | None = None
 
     @classmethod
     def restored(cls, record: SessionRecord, limits: SessionLimits) -> Session:
@@ -371,6 +374,9 @@ class Session:
                 self.count_drop(Drop.QUEUE_FULL)
                 return
         self._owe(size)
+        if self.waiting is None or not (self.queue or self.backlog):
+            self.waiting = Waiting(queued.sequence, now, not self.backlog)
+        self.waiting.joined(queued.sequence, now)
         if self.persistent:
             limits.store.enqueue(self.client_id, queued)
             if self.backlog or not self.online or (self.queue and len(self.queue) >= limits.window):

@@ -314,6 +314,8 @@ class TestSessions:
             assert [each.client_id for each in found] == ["c", "a", "b", "p"]
         elif sort == "dropped":
             assert [each.client_id for each in found] == ["a", "b", "c", "p"]
+        elif sort == "oldest_at":
+            assert [each.client_id for each in found] == ["a", "c", "b", "p"]
         else:
             keys = [(getattr(each, sort), each.client_id) for each in found]
             assert keys == sorted(keys)

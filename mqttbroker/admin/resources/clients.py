@@ -7,7 +7,7 @@ from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.ids import session_id
 from mqttbroker.admin.problems import not_found
 from mqttbroker.admin.resources.events import page_of_events
-from mqttbroker.admin.resources.paging import checked_cursor, named
+from mqttbroker.admin.resources.paging import checked_cursor, named, sorted_in_turns
 from mqttbroker.admin.types import ClientDetail, ClientPage, ClientQuery, Disconnect, History, PageQuery
 
 __all__ = ["client", "client_history", "clients", "disconnect_client"]
@@ -19,6 +19,7 @@ async def clients(call: Call[ClientQuery, None]) -> ClientPage:
     clients for each page.
     """
     query = call.query
+    await sorted_in_turns(lambda: call.context.inspection.sort_clients(query.sort))
     with checked_cursor():
         page = call.context.inspection.clients(query.after, query.limit, query.search, query.sort, query.descending)
     return ClientPage(
@@ -64,7 +65,4 @@ def _detail(call: Call[None, None] | Call[None, Disconnect]) -> ClientDetail:
     found = call.context.inspection.client(*named(call.path["client_id"]))
     if found is None:
         raise not_found(f"client {call.path['client_id']!r}")
-    feed = call.context.feed
-    ends = (each for each in feed.history(session_id(call.path["client_id"])) if each.kind == "disconnected")
-    last = next(ends, None)
-    return shown.client_detail(found, None if last is None else shown.happened(last, feed.run))
+    return shown.client_detail(found, call.context.feed)

@@ -11,7 +11,7 @@ from mqttbroker.admin.ids import session_id
 from mqttbroker.admin.problems import bad_request
 from mqttbroker.sessions import split_client_id
 
-__all__ = ["checked_cursor", "in_turns", "named"]
+__all__ = ["checked_cursor", "in_turns", "named", "sorted_in_turns"]
 
 MOST_TURNS = 10_000
 """Turns of one request: others may put back as much as is taken away."""
@@ -51,4 +51,10 @@ async def in_turns(work: Callable[[], P | None]) -> AsyncIterator[P | None]:
         yield part
         if part is None or not part.more:
             return
+        await asyncio.sleep(0)
+
+
+async def sorted_in_turns(sort: Callable[[], bool]) -> None:
+    """Let a list be sorted a part at a time, and let others have their turn in between."""
+    while sort():
         await asyncio.sleep(0)

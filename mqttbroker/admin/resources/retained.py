@@ -6,7 +6,7 @@ from mqttbroker.admin import shown
 from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.payloads import bytes_of
 from mqttbroker.admin.problems import Problem, bad_request, conflict, not_found
-from mqttbroker.admin.resources.paging import checked_cursor, in_turns
+from mqttbroker.admin.resources.paging import checked_cursor, in_turns, sorted_in_turns
 from mqttbroker.admin.resources.publish import accept, checked_message, stored
 from mqttbroker.admin.types import (
     Deleted,
@@ -33,8 +33,9 @@ async def retained_levels(call: Call[LevelQuery, None]) -> LevelPage:
     query = call.query
     if query.prefix and not query.prefix.endswith("/"):
         raise bad_request("expected a slash at the end", "$.prefix")
+    await sorted_in_turns(lambda: call.context.inspection.sort_retained_levels(query.prefix))
     with checked_cursor():
-        page = call.context.inspection.retained_levels(query.prefix, query.after, query.limit)
+        page = call.context.inspection.retained_levels(query.prefix, query.after, query.limit, shown.LEVEL_PREVIEW + 1)
     items: list[Level] = [shown.level(each) for each in page.items]
     return LevelPage(prefix=query.prefix, items=items, next=page.next, total=page.total)
 

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from mqttbroker.admin import shown
-from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
+from mqttbroker.admin.context import Context
+from mqttbroker.admin.endpoint import PREFIX, Call, Output, endpoint
 from mqttbroker.admin.problems import Problem, not_found
-from mqttbroker.admin.resources.paging import checked_cursor, in_turns, named
+from mqttbroker.admin.queues import Depths
+from mqttbroker.admin.resources.paging import checked_cursor, in_turns, named, sorted_in_turns
 from mqttbroker.admin.shown import PREVIEW
-from mqttbroker.admin.types import PageQuery, Purged, QueuePage, Session, SessionPage, SessionQuery
+from mqttbroker.admin.types import Next, Ordered, PageQuery, Queued, Session, SessionQuery, Total
 
 __all__ = ["end_session", "purge_queue", "queue", "session", "sessions"]
+
+
+class Owed(Output):
+    """What all sessions together are owed. Where there are many, it is up to 30 seconds old."""
+
+    sessions: Annotated[int, Meta(description="Sessions that are owed anything.")]
+    messages: Annotated[int, Meta(description="In flight and waiting.")]
+    bytes: Annotated[int, Meta(description="Of these; never old.")]
+    longest: Annotated[int, Meta(description="What the session that is owed the most is owed.")]
+
+
+class SessionPage(Output):
+    """Sessions, with and without a connection."""
+
+    items: list[Session]
+    next: Next
+    total: Total
+    ordered: Ordered
+    owed: Owed
+
+
+class Purged(Output):
+    """What became of a queue."""
+
+    purged: int
+
+
+class QueuePage(Output):
+    """What a session is owed, the oldest first."""
+
+    items: list[Queued]
+    next: Next
+    total: Total
 
 
 @endpoint("GET", f"{PREFIX}/sessions", role="viewer", tag="sessions", summary="Sessions")
@@ -19,13 +56,18 @@ async def sessions(call: Call[SessionQuery, None]) -> SessionPage:
     """A page may have fewer sessions than were asked for, or none, while there is a next one: a search looks at so
     many sessions for each page.
     """
-    query = call.query
+    query, context = call.query, call.context
+    await sorted_in_turns(lambda: context.inspection.sort_sessions(query.sort))
     with checked_cursor():
-        page = call.context.inspection.sessions(
+        page = context.inspection.sessions(
             query.after, query.limit, query.search, query.sort, query.descending, query.connected
         )
     return SessionPage(
-        items=[shown.session(each) for each in page.items], next=page.next, total=page.total, ordered=page.ordered
+        items=[shown.session(each, context.feed) for each in page.items],
+        next=page.next,
+        total=page.total,
+        ordered=page.ordered,
+        owed=_owed(context),
     )
 
 
@@ -85,7 +127,18 @@ def _session(call: Call[None, None]) -> Session:
     found = call.context.inspection.client(*named(call.path["client_id"]))
     if found is None:
         raise _no_session(call)
-    return shown.session(found.session)
+    return shown.session(found.session, call.context.feed)
+
+
+def _owed(context: Context) -> Owed:
+    monitor = context.broker.monitor
+    depths = Depths() if monitor is None else monitor.queues.depths
+    return Owed(
+        sessions=depths.sessions,
+        messages=depths.messages,
+        bytes=context.inspection.totals().owed_bytes,
+        longest=depths.longest,
+    )
 
 
 def _no_session(call: Call[Any, Any]) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqttbroker.admin import shown
 from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.problems import bad_request
-from mqttbroker.admin.resources.paging import checked_cursor, named
+from mqttbroker.admin.resources.paging import checked_cursor, named, sorted_in_turns
 from mqttbroker.admin.types import ReceiverPage, ReceiverQuery, SubscriptionPage, SubscriptionQuery
 from mqttbroker.topics import InvalidTopicName, check_topic_name
 
@@ -17,6 +17,8 @@ async def subscriptions(call: Call[SubscriptionQuery, None]) -> SubscriptionPage
     """By client and topic filter. A page may have fewer than were asked for, or none, while there is a next one."""
     query = call.query
     client_id, mount_point = named(query.client) if query.client else (None, "")
+    if client_id is None:
+        await sorted_in_turns(call.context.inspection.sort_sessions)
     with checked_cursor():
         page = call.context.inspection.subscriptions(query.after, query.limit, query.search, client_id, mount_point)
     return SubscriptionPage(items=[shown.subscription(each) for each in page.items], next=page.next, total=page.total)

@@ -152,7 +152,21 @@ class TestSessions:
             assert found[0]["payload"] == {"encoding": "text", "data": "é0", "truncated": False}
             assert (found[4]["payload"]["encoding"], found[4]["payload"]["truncated"]) == ("base64", True)
             assert (found[0]["packet_id"], found[0]["origin"], found[0]["share"]) == (None, None, None)
-            assert (await somebody.get("/api/v1/sessions/away"))["queued"] == 5
+            session = await somebody.get("/api/v1/sessions/away")
+            assert session["queued"] == 5
+            assert session["oldest_at"] == found[0]["came_at"] <= found[4]["came_at"]
+            assert session["last_seen"] <= session["oldest_at"]
+            owed = (await somebody.get("/api/v1/sessions"))["owed"]
+            assert owed == {"sessions": 1, "messages": 5, "bytes": session["owed_bytes"], "longest": 5}
+
+    async def test_when_a_client_was_seen_whose_session_never_ends(self) -> None:
+        async with console() as somebody, client(somebody) as away:
+            await away.connect("away", properties=Properties(session_expiry_interval=0xFFFF_FFFF))
+            here = await somebody.get("/api/v1/sessions/away")
+            await away.disconnect()
+            gone = await somebody.get("/api/v1/sessions/away")
+            assert 0 < here["last_seen"] <= gone["last_seen"]
+            assert gone["oldest_at"] is None
 
 
 class TestManySessions:
@@ -168,10 +182,10 @@ class TestManySessions:
             shown = walked = 0
             summary, walk = showing.session_summary, Order.walk
 
-            def counted_summary(session: Any) -> Any:
+            def counted_summary(*arguments: Any) -> Any:
                 nonlocal shown
                 shown += 1
-                return summary(session)
+                return summary(*arguments)
 
             def counted_walk(*arguments: Any) -> Any:
                 nonlocal walked
@@ -193,6 +207,24 @@ class TestManySessions:
             assert walked <= inspection.SCANNED + 1 and shown == 0
             found = await everything(somebody, "/api/v1/sessions", 50, search="99999")
             assert [each["client_id"] for each in found] == ["session-099999"]
+
+    @pytest.mark.parametrize("path", ["sessions?sort=queued", "sessions", "subscriptions"])
+    async def test_messages_go_on_while_a_list_is_sorted(self, path: str) -> None:
+        """Counted, not timed: a message comes through between two parts of the sorting."""
+        async with console() as somebody, client(somebody) as sensor:
+            core = somebody.broker.core
+            for number in range(100_000):
+                core.registry.open(f"session-{number:06}", None, False, 3_600, core.now)
+            await sensor.connect("sensor")
+            await sensor.subscribe("a")
+            asked = asyncio.create_task(somebody.get(f"/api/v1/{path}"))
+            sent = 0
+            while not asked.done():
+                await sensor.publish("a", b"%d" % sent)
+                assert (await sensor.expect_publish()).payload == b"%d" % sent
+                sent += 1
+            assert (await asked)["items"]
+            assert sent >= 10
 
     async def test_messages_go_on_between_the_pages_of_a_search(self) -> None:
         async with console() as somebody, client(somebody) as sensor:
