@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -62,12 +64,13 @@ class Console:
     def _port(self, name: str) -> int:
         return next(each.port for each in self._config.listeners if each.name == name)
 
-    def api(self) -> httpx.Client:
+    @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
         """The API, asked by the admin, to see what came of something."""
-        client = httpx.Client(base_url=self.url, timeout=WAIT, trust_env=False)
-        answer = client.post("/api/v1/login", json={"name": "admin", "password": self.password})
-        client.headers["X-CSRF-Token"] = answer.raise_for_status().json()["csrf_token"]
-        return client
+        with httpx.Client(base_url=self.url, timeout=WAIT, trust_env=False) as client:
+            answer = client.post("/api/v1/login", json={"name": "admin", "password": self.password})
+            client.headers["X-CSRF-Token"] = answer.raise_for_status().json()["csrf_token"]
+            yield client
 
     def get(self, path: str) -> Any:
         """What the API has below ``/api/v1/``."""
