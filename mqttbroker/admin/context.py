@@ -43,6 +43,11 @@ class Administered(Protocol):
         ...
 
     @property
+    def connections(self) -> Mapping[str, int]:
+        """Connections that are open, by name of listener."""
+        ...
+
+    @property
     def certificates(self) -> Mapping[str, Sequence[CertificateInfo]]:
         """Certificates in use by name of listener."""
         ...

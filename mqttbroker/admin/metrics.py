@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from mqttbroker import __version__, is_compiled
+from mqttbroker.admin.alarms import KINDS
 from mqttbroker.admin.context import Administered
 from mqttbroker.admin.health import not_ready
 from mqttbroker.admin.monitor import Monitor
 from mqttbroker.broker import BrokerCore
+from mqttbroker.distribution import Distribution
 
 __all__ = ["CONTENT_TYPE", "render"]
 
@@ -42,10 +44,12 @@ class _Collector:
         yield info
         yield _gauge("ready", "Whether clients can be served.", not not_ready(broker))
         yield from _connections(core)
+        yield from _listeners(broker)
         yield from _messages(core)
         yield from _kept(broker)
         if broker.monitor is not None:
             yield from _measured(broker.monitor)
+            yield from _machine(broker.monitor)
 
 
 def _connections(core: BrokerCore) -> Iterator[Metric]:
@@ -67,6 +71,24 @@ def _connections(core: BrokerCore) -> Iterator[Metric]:
     denied.add_metric(("publish",), counters.publish_denied)
     denied.add_metric(("subscribe",), counters.subscribe_denied)
     yield denied
+
+
+def _listeners(broker: Administered) -> Iterator[Metric]:
+    connections = GaugeMetricFamily(
+        "mqttbroker_listener_connections", "Open connections, by listener.", labels=("listener",)
+    )
+    for name, count in broker.connections.items():
+        connections.add_metric((name,), count)
+    yield connections
+    expiry = GaugeMetricFamily(
+        "mqttbroker_certificate_expiry_timestamp_seconds",
+        "When the first of a listener's certificates runs out, since the epoch.",
+        labels=("listener",),
+    )
+    for name, certificates in broker.certificates.items():
+        if certificates:
+            expiry.add_metric((name,), min(each.not_after for each in certificates))
+    yield expiry
 
 
 def _messages(core: BrokerCore) -> Iterator[Metric]:
@@ -113,13 +135,36 @@ def _measured(monitor: Monitor) -> Iterator[Metric]:
     yield _gauge("inflight_messages", "Messages sent to clients and not acknowledged.", depths.inflight)
     yield _gauge("queued_sessions", "Sessions that are owed anything.", depths.sessions)
     yield _gauge("longest_queue_messages", "What the session that is owed most is owed.", depths.longest)
-    lag = monitor.lag
-    bounds = [*map(str, lag.bounds), "+Inf"]
-    histogram = HistogramMetricFamily(
-        "mqttbroker_event_loop_lag_seconds", "How late the event loop came to what was due, looked at once a second."
+    yield _histogram(
+        "event_loop_lag_seconds", "How late the event loop came to what was due, looked at once a second.", monitor.lag
     )
-    histogram.add_metric((), list(zip(bounds, accumulate(lag.counts), strict=True)), lag.total)
-    yield histogram
+    alarms = GaugeMetricFamily("mqttbroker_alarms", "What is wrong at this time, by kind.", labels=("alarm",))
+    for kind in KINDS:
+        alarms.add_metric((kind,), monitor.alarms.count(kind))
+    yield alarms
+
+
+def _machine(monitor: Monitor) -> Iterator[Metric]:
+    figures = monitor.figures
+    yield _gauge("memory_bytes", "Memory of the process, without the pages of files.", figures.memory.own)
+    yield _gauge("memory_ceiling_bytes", "How much there may be; 0 if nobody knows.", figures.ceiling.size)
+    if figures.disk is not None:
+        yield _gauge("disk_free_bytes", "Bytes free where the data directory is.", figures.disk.free)
+        yield _gauge("disk_size_bytes", "Bytes of the file system where the data directory is.", figures.disk.size)
+    store = figures.store
+    if store is not None:
+        yield _gauge("store_map_bytes", "How large the store can become before its map grows.", store.map)
+        yield _gauge("store_used_bytes", "Bytes of the store's pages that hold something.", store.used)
+        yield _histogram("commit_seconds", "How long the store's commits take.", store.commits.latency)
+        if store.commits.age is not None:
+            yield _gauge("last_commit_age_seconds", "How long ago the store's last commit was.", store.commits.age)
+
+
+def _histogram(name: str, text: str, found: Distribution) -> Metric:
+    histogram = HistogramMetricFamily(f"mqttbroker_{name}", text)
+    bounds = [*map(str, found.bounds), "+Inf"]
+    histogram.add_metric((), list(zip(bounds, accumulate(found.counts), strict=True)), found.total)
+    return histogram
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

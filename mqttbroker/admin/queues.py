@@ -6,7 +6,7 @@ second: what is told of them is up to ``PASS`` seconds old, and exact where ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mqttbroker.sessions import Session
@@ -17,11 +17,15 @@ AT_ONCE: Final = 1_000
 """Sessions that are looked at in one turn, at least."""
 PASS: Final = 30
 """Turns in which all sessions have been looked at."""
+FILLING: Final = 0.7
+"""Part of what a session may be owed, from which on it is named."""
+NAMED: Final = 20
+"""Sessions that are named at most."""
 
 
 @dataclass(slots=True)
 class Depths:
-    """What the sessions of a broker are owed. All are numbers of messages but the first."""
+    """What the sessions of a broker are owed, in messages where nothing else is said."""
 
     sessions: int = 0
     """Sessions that are owed anything."""
@@ -31,6 +35,8 @@ class Depths:
     """Messages that were sent and are not acknowledged yet, to clients that are connected."""
     longest: int = 0
     """What the session that is owed the most is owed."""
+    filling: dict[str, float] = field(default_factory=dict)
+    """The part of their limit that sessions have reached, of some of those that come near it."""
 
 
 class QueueSurvey:
@@ -78,3 +84,7 @@ def _count(session: Session, depths: Depths) -> None:
         depths.inflight += len(session.inflight)
         if load > depths.longest:
             depths.longest = load
+        limits = session.limits
+        part = max(load / limits.max_messages, session.owed_bytes / limits.max_bytes)
+        if part >= FILLING and len(depths.filling) < NAMED:
+            depths.filling[session.client_id] = part

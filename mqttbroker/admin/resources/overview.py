@@ -10,7 +10,10 @@ from typing import Any
 from mqttbroker import __version__, is_compiled
 from mqttbroker.admin.audit import Entry
 from mqttbroker.admin.endpoint import PREFIX, Call, Input, Output, endpoint
+from mqttbroker.admin.monitor import Monitor
 from mqttbroker.admin.problems import conflict
+from mqttbroker.admin.resources.alarms import AlarmView, shown_alarms
+from mqttbroker.broker import BrokerCore
 from mqttbroker.config import ListenerConfig, LogLevel
 
 __all__ = [
@@ -32,6 +35,65 @@ _LEVELS: dict[LogLevel, int] = {
 }
 
 
+class Messages(Output):
+    """Totals since the start."""
+
+    received: int
+    """PUBLISH packets."""
+    sent: int
+    """PUBLISH packets."""
+    received_bytes: int
+    """Bytes of MQTT, all packets."""
+    sent_bytes: int
+    """Bytes of MQTT, all packets."""
+    dropped: dict[str, int]
+    """Messages that did not get to a session, by cause."""
+    queued: int
+    """Messages that sessions are owed at this time."""
+    queued_bytes: int
+    """Their bytes."""
+
+
+class MemoryView(Output):
+    """Memory of the process, in bytes."""
+
+    used: int
+    """Without the pages of files, such as the store's, which the system takes back when it wants them."""
+    resident: int
+    """With them."""
+    ceiling: int
+    """How much there may be; 0 where nobody knows."""
+    ceiling_by: str
+    """What sets the ceiling: ``control group``, ``resource limit`` or ``machine``."""
+
+
+class StoreView(Output):
+    """The store on disk, in bytes and seconds."""
+
+    size: int
+    """Of its files."""
+    map: int
+    """How large they can become before the map grows, which it does by itself."""
+    used: int
+    """Of the pages that hold something."""
+    disk_free: int | None
+    disk_size: int | None
+    commits: int
+    last_commit_age: float | None
+    """``null`` before the first commit."""
+    last_commit_latency: float | None
+    mean_commit_latency: float | None
+    """Since the start."""
+
+
+class Lag(Output):
+    """How much later than it should the broker came to its work, in seconds."""
+
+    last: float
+    mean: float
+    """Since the start."""
+
+
 class Overview(Output):
     """The broker at a glance."""
 
@@ -51,6 +113,13 @@ class Overview(Output):
     retained_messages: int
     counters: dict[str, int]
     """Totals since the start."""
+    messages: Messages
+    memory: MemoryView
+    store: StoreView | None
+    """``null`` where everything is in memory."""
+    loop_lag: Lag
+    alarms: list[AlarmView]
+    """What is wrong at this time; what is critical first."""
 
 
 class Address(Output):
@@ -108,7 +177,8 @@ class AuditEntries(Output):
 async def broker(call: Call[None, None]) -> Overview:
     context = call.context
     core, now = context.broker.core, context.broker.now()
-    counters = core.counters
+    counters, monitor = core.counters, context.broker.monitor
+    assert monitor is not None  # As long as the broker runs.
     return Overview(
         version=__version__,
         compiled=is_compiled(),
@@ -120,6 +190,11 @@ async def broker(call: Call[None, None]) -> Overview:
         subscriptions=len(core.router),
         retained_messages=len(core.retained),
         counters={name: getattr(counters, name) for name in dir(counters) if name[0] != "_"},
+        messages=_messages(core, monitor),
+        memory=_memory(monitor),
+        store=_store(monitor),
+        loop_lag=_lag(monitor),
+        alarms=shown_alarms(monitor),
     )
 
 
@@ -189,6 +264,47 @@ async def audit(call: Call[None, None]) -> AuditEntries:
 def _level() -> LogLevel:
     number = logging.getLogger("mqttbroker").getEffectiveLevel()
     return next((name for name, each in _LEVELS.items() if number <= each), "error")
+
+
+def _messages(core: BrokerCore, monitor: Monitor) -> Messages:
+    counters, limits = core.counters, core.session_limits
+    return Messages(
+        received=counters.messages_received,
+        sent=limits.messages_sent,
+        received_bytes=counters.bytes_received,
+        sent_bytes=counters.bytes_sent,
+        dropped={cause.value: count for cause, count in limits.dropped.items()},
+        queued=monitor.queues.depths.messages,
+        queued_bytes=limits.owed_bytes,
+    )
+
+
+def _memory(monitor: Monitor) -> MemoryView:
+    memory, ceiling = monitor.figures.memory, monitor.figures.ceiling
+    return MemoryView(used=memory.own, resident=memory.resident, ceiling=ceiling.size, ceiling_by=ceiling.set_by)
+
+
+def _store(monitor: Monitor) -> StoreView | None:
+    store, disk = monitor.figures.store, monitor.figures.disk
+    if store is None:
+        return None
+    latency = store.commits.latency
+    commits = latency.count
+    return StoreView(
+        size=store.size,
+        map=store.map,
+        used=store.used,
+        disk_free=disk and disk.free,
+        disk_size=disk and disk.size,
+        commits=commits,
+        last_commit_age=store.commits.age,
+        last_commit_latency=store.commits.last if commits else None,
+        mean_commit_latency=latency.total / commits if commits else None,
+    )
+
+
+def _lag(monitor: Monitor) -> Lag:
+    return Lag(last=monitor.last_lag, mean=monitor.lag.total / max(monitor.lag.count, 1))
 
 
 def _listener(listener: ListenerConfig, addresses: Any) -> ListenerView:

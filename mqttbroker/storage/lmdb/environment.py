@@ -93,6 +93,18 @@ class Environment:
                 with self.reading:
                     self.lmdb.set_mapsize(self.lmdb.info()["map_size"] * 2)
 
+    def sizes(self) -> tuple[int, int] | None:
+        """Bytes of the map, and of the pages in use; ``None`` while somebody else reads or the map grows."""
+        if not self.reading.acquire(blocking=False):
+            return None
+        try:
+            with self.lmdb.begin() as transaction:
+                stats = [transaction.stat(database) for database in self.databases.values()]
+            pages = sum(each["branch_pages"] + each["leaf_pages"] + each["overflow_pages"] for each in stats)
+            return self.lmdb.info()["map_size"], pages * self.lmdb.stat()["psize"]
+        finally:
+            self.reading.release()
+
     def close(self) -> None:
         """Let go of the files."""
         self.lmdb.close()

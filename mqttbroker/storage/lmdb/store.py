@@ -20,6 +20,7 @@ import lmdb
 
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import KEEP, Batch, Changes, StoredSession, forget_session, merge
+from mqttbroker.storage.lmdb.commits import Commits
 from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, rows
 from mqttbroker.storage.lmdb.opening import open_environment
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
@@ -67,7 +68,8 @@ class LmdbStore:
         self._committing: Batch | None = None
         self._handing_over = False
         self._finished: tuple[Batch, Exception | None] | None = None
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
+        """The error after which nothing more can be stored."""
         self._next_session = 1
         self.settled: bool = True
         self.accepting: bool = True
@@ -78,6 +80,7 @@ class LmdbStore:
         try:
             self._load_numbers()
             self._writer = Writer(self._environment, self._done)
+            self.latency: Commits = self._writer.commits
         except BaseException:
             self._environment.close()
             raise
@@ -86,8 +89,8 @@ class LmdbStore:
 
     def when_durable(self, callback: Durable) -> None:
         """Call back when everything written so far is durable."""
-        if self._failure is not None:
-            callback(StoreError(f"the store has failed: {self._failure}"))
+        if self.failure is not None:
+            callback(StoreError(f"the store has failed: {self.failure}"))
         elif self.settled:
             callback(None)
         else:
@@ -95,7 +98,7 @@ class LmdbStore:
 
     def retry(self) -> None:
         """Try again what did not fit on the disk. To be called from time to time."""
-        if not self.accepting and self._failure is None and not self.settled:
+        if not self.accepting and self.failure is None and not self.settled:
             self._hand_over()
 
     def flush(self) -> None:
@@ -103,12 +106,16 @@ class LmdbStore:
 
         Blocks: for the ends of a broker's life.
         """
-        while not self.settled and self._failure is None:
+        while not self.settled and self.failure is None:
             self._hand_over()
             self._writer.wait()
             self._collect()
             if not self.accepting:
                 return
+
+    def sizes(self) -> tuple[int, int] | None:
+        """Bytes of the map, and of the pages in use; ``None`` where that cannot be told just now."""
+        return self._environment.sizes()
 
     def close(self) -> None:
         """Commit what is left, run the callbacks, and close the files."""
@@ -137,7 +144,7 @@ class LmdbStore:
 
     def _hand_over(self) -> None:
         """Give the open batch to the writer, if it is idle."""
-        if self._committing is not None or self._failure is not None:
+        if self._committing is not None or self.failure is not None:
             return
         batch = self._batch
         self._batch = Batch()
@@ -168,7 +175,7 @@ class LmdbStore:
                 stored.committing = None
         callbacks, batch.callbacks = batch.callbacks, []
         told = None if error is None else self._explain(error, batch)
-        if error is None and not self.accepting and self._failure is None:
+        if error is None and not self.accepting and self.failure is None:
             self.accepting = True
             self._log("info", "the store has room again")
         if self.accepting and not self._batch.empty:
@@ -195,7 +202,7 @@ class LmdbStore:
         return StoreFull("the disk is full")
 
     def _fail(self, error: Exception) -> None:
-        self._failure = error
+        self.failure = error
         self.accepting = False
         path = str(self._environment.path)
         self._log("error", "the store has failed and takes no more", path=path, error=repr(error))

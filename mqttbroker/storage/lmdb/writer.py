@@ -20,6 +20,7 @@ import lmdb
 
 from mqttbroker.storage.lmdb import codec
 from mqttbroker.storage.lmdb.batch import Batch, Changes
+from mqttbroker.storage.lmdb.commits import Commits
 from mqttbroker.storage.lmdb.environment import Databases, Environment, fetch, is_full, rows
 from mqttbroker.storage.messages import Message, QueuedMessage
 
@@ -34,6 +35,8 @@ class Writer:
     """Commits batches. ``done`` is called in this thread with each batch and the error that it ended with, if any."""
 
     def __init__(self, environment: Environment, done: Callable[[Batch, Exception | None], None]) -> None:
+        self.commits: Commits = Commits()
+        """How long they take."""
         self._environment = environment
         self._done = done
         self._given = threading.Condition()
@@ -88,10 +91,13 @@ class Writer:
         if self._failure is not None:
             return self._failure
         applied = _Applied(self._next_body)
+        self.commits.begin()
         try:
             self._environment.write(lambda transaction: applied.apply(transaction, self._environment.databases, batch))
         except Exception as error:
+            self.commits.end(False)
             return error
+        self.commits.end(True)
         self._next_body = applied.next_body
         self._doomed.extend(batch.deleted)
         self._bury_later = False
