@@ -122,7 +122,7 @@ class Broker:
             raise
         self._access = access
         self._host = Host(core, clock, loop)
-        self.monitor = Monitor(self, loop, self._log)
+        self.monitor = Monitor(core, loop, config.sys.interval, clock())
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
                 await self._listen(listener, settings.retry_bind)
@@ -270,11 +270,6 @@ class Broker:
         """The certificates that listeners show, by name of listener: what is in them, and how long they are good."""
         return {each.name: list(each.tls.certificates) for each in self._listeners if each.tls is not None}
 
-    @property
-    def connections(self) -> dict[str, int]:
-        """Connections that are open, by name of listener."""
-        return {each.name: each.entrance.connections for each in self._listeners}
-
     # The end.
 
     async def _wait_for_clients(self, host: Host, timeout: float) -> None:
@@ -418,7 +413,7 @@ async def _serve(config: Config) -> None:
         collect_seldom()
         _log_what_is_ignored(broker)
         if broker.admin is not None:
-            _show_first_password(broker.admin)
+            _show_console(broker.admin)
         systemd.notify("READY=1", f"STATUS=Listening at {', '.join(broker.addresses)}")
         watchdog = asyncio.ensure_future(_feed_watchdog())
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(broker.failed.wait())]
@@ -461,15 +456,14 @@ def _log_what_is_ignored(broker: Broker) -> None:
     sys.unraisablehook = log
 
 
-def _show_first_password(admin: AdminServer) -> None:
-    """To people, and not to the log, which is kept and read by others."""
+def _show_console(admin: AdminServer) -> None:
+    """Tell people where the console is, and how to get in. It is not for the log, which is kept and read by others."""
+    lines = [f"Console:  {admin.url}"]
     if admin.first_password is not None:
         where = admin.accounts_file or "in memory: there is another password after each start"
-        print(
-            f"\n  Admin:    {admin.url}\n  Account:  admin\n  Password: {admin.first_password}\n"
-            f"  It is shown only now. (Accounts: {where})\n",
-            flush=True,
-        )
+        lines += ["Account:  admin", f"Password: {admin.first_password}"]
+        lines += ["", f"The password is shown only now. (Accounts: {where})"]
+    print("", *(f"  {line}".rstrip() for line in lines), "", sep="\n", flush=True)
 
 
 async def _feed_watchdog() -> None:
