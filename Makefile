@@ -30,7 +30,8 @@ endif
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
 
-run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, admin on 8080, files in data/ (ARGS='--port 1884' ...)
+run: $(VENV)/.installed ## Start a broker on TCP 1883 and WebSocket 8083, console on 8080, files in data/ (ARGS='--port 1884' ...)
+	@$(BIN)/python build_console.py --optional
 	@exec $(BIN)/mqttbroker serve --websocket-port 8083 --admin-port 8080 --data-dir data $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests (REQUIRE_TOOLS=1: a missing tool is a failure)
@@ -81,19 +82,15 @@ examples/browser/node_modules/.package-lock.json: examples/browser/package.json 
 	@cd examples/browser && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-console: web/node_modules/.package-lock.json ## Build the web console into mqttbroker/admin/console (needs Node)
-	@cd web && npm run --silent build
+console: $(BIN)/python ## Build the web console into mqttbroker/admin/console, check its types and its size
+	@$(BIN)/python build_console.py
+	@$(BIN)/python build_console.py --run check
 
-console-types: $(VENV)/.installed web/node_modules/.package-lock.json ## Write the console's types of the API anew, after a change of it
+console-types: $(VENV)/.installed ## Write the console's types of the API anew, after a change of it
 	@mkdir -p build
 	@$(BIN)/python -c 'import json; from mqttbroker.admin.openapi import describe; from mqttbroker.admin.server import \
 		endpoints; print(json.dumps(describe(endpoints())))' >build/openapi.json
-	@cd web && npm run --silent api -- ../build/openapi.json -o src/api/schema.d.ts && npx prettier --write src/api/schema.d.ts
-
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is needed (Debian: nodejs and npm)" >&2; exit 1; }
-	@cd web && npm ci --ignore-scripts --no-audit --no-fund
-	@touch $@
+	@$(BIN)/python build_console.py --run api
 
 clean: ## Remove what tools have left; the environments stay
 	rm -rf build dist examples/browser/dist mqttbroker/admin/console *.egg-info htmlcov .coverage .coverage.* \

@@ -1,26 +1,28 @@
-"""How this project is built: by setuptools, with mypyc for the hot modules.
+"""How this project is built: by setuptools, with mypyc for the hot modules and Vite for the web console.
 
 A wheel is compiled where there is a C compiler, and pure Python elsewhere, which works as well. An editable install is
 pure Python, so that what is edited is what runs. ``MQTTBROKER_COMPILE=1`` compiles in any case or fails, and
 ``MQTTBROKER_COMPILE=0`` never compiles.
+
+A wheel and a source distribution have the web console in them, built by ``build_console.py``; Node comes from PyPI
+where there is none. Where it cannot be built, they are made without it. ``MQTTBROKER_CONSOLE=1`` builds it in any case
+or fails, and ``MQTTBROKER_CONSOLE=0`` takes what is there. An editable install leaves it to ``make console``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, build_meta
-from setuptools.build_meta import (
-    build_sdist,
-    get_requires_for_build_sdist,
-    prepare_metadata_for_build_editable,
-    prepare_metadata_for_build_wheel,
-)
+from setuptools.build_meta import prepare_metadata_for_build_editable, prepare_metadata_for_build_wheel
+
+import build_console
 
 __all__ = [
     "build_editable",
@@ -83,6 +85,10 @@ def extensions() -> list[Extension]:
 
 def build_wheel(directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """Build what is installed."""
+    _make_console()
+    # Files of another build have other names there, and would come along.
+    for left in glob("build/lib*/mqttbroker/admin/console"):
+        shutil.rmtree(left)
     return _build(build_meta.build_wheel, False, directory, config_settings, metadata_directory)
 
 
@@ -91,9 +97,20 @@ def build_editable(directory: str, config_settings: Settings = None, metadata_di
     return _build(build_meta.build_editable, True, directory, config_settings, metadata_directory)
 
 
+def build_sdist(directory: str, config_settings: Settings = None) -> str:
+    """Build what a wheel can be built from elsewhere."""
+    _make_console()
+    return build_meta.build_sdist(directory, config_settings)
+
+
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """What a wheel is built with."""
-    return [COMPILER] if _wants_compiling(editable=False) else []
+    return [*([COMPILER] if _wants_compiling(editable=False) else []), *_requires_for_console()]
+
+
+def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
+    """What a source distribution is built with."""
+    return _requires_for_console()
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
@@ -114,6 +131,29 @@ def _build(
         return build(directory, config_settings, metadata_directory)
     finally:
         _compiling = False
+
+
+def _wants_console() -> bool:
+    """Whether the console is to be built: unless the environment says no, or what is there is what would come of it."""
+    return os.environ.get("MQTTBROKER_CONSOLE") != "0" and not build_console.is_current()
+
+
+def _requires_for_console() -> list[str]:
+    return [build_console.NODE_PACKAGE] if _wants_console() and build_console.find_tools() is None else []
+
+
+def _make_console() -> None:
+    if not _wants_console():
+        return
+    try:
+        tools = build_console.find_tools()
+        if tools is None:
+            raise build_console.Impossible("there is no Node")
+        build_console.build(tools)
+    except build_console.Impossible as reason:
+        if os.environ.get("MQTTBROKER_CONSOLE") == "1":
+            raise
+        print(f"warning: built without the web console: {reason}", file=sys.stderr)
 
 
 def _wants_compiling(editable: bool) -> bool:

@@ -122,7 +122,7 @@ class Broker:
             raise
         self._access = access
         self._host = Host(core, clock, loop)
-        self.monitor = Monitor(core, loop, config.sys.interval, clock())
+        self.monitor = Monitor(self, loop, self._log)
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
                 await self._listen(listener, settings.retry_bind)
@@ -269,6 +269,11 @@ class Broker:
     def certificates(self) -> dict[str, list[CertificateInfo]]:
         """The certificates that listeners show, by name of listener: what is in them, and how long they are good."""
         return {each.name: list(each.tls.certificates) for each in self._listeners if each.tls is not None}
+
+    @property
+    def connections(self) -> dict[str, int]:
+        """Connections that are open, by name of listener."""
+        return {each.name: each.entrance.connections for each in self._listeners}
 
     # The end.
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from build_console import WEB, digest
 from tests.support import npm
 from tests.support.tools import require_tool
 
-__all__ = ["WEB", "axe", "built", "workshop"]
+__all__ = ["axe", "built", "workshop"]
 
-WEB = Path(__file__).parents[2] / "web"
 BUILD_TIMEOUT = 50.0
 _NO_SOURCES = shutil.ignore_patterns("node_modules", "dist", ".*")
 
@@ -39,7 +37,7 @@ def built(config: pytest.Config, folder: Path) -> Path:
     copy = workshop(config, folder)
     assert config.cache is not None, "the cache plugin is off"
     cache = config.cache.mkdir("console")
-    wanted = cache / _digest(copy)
+    wanted = cache / digest(copy)[:16]
     # Processes of one run all come at once; one builds, and the others take what it has built.
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,12 +52,3 @@ def built(config: pytest.Config, folder: Path) -> Path:
 def axe(config: pytest.Config) -> str:
     """The script that looks for what keeps people from using a page."""
     return (npm.node_modules(config, WEB) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "node_modules" not in path.parts:
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder)}{os.sep}{len(content)}\n".encode() + content)
-    return digest.hexdigest()[:16]
