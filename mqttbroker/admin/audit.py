@@ -1,8 +1,8 @@
 """Who has changed what: every request that is no GET, to the log and to a file of JSON lines.
 
 An entry has who asked, from where, what was asked for, the state before and after as far as the endpoint gives it, and
-what came of it. Secrets are left out; what is long is cut. The file is mode 0600; when it has grown to ``MOST_BYTES``
-it becomes ``NAME.1``, and a new one is begun.
+what came of it. Secrets are left out; what is long is cut, what does not print is escaped. The file is mode 0600; when
+it has grown to ``MOST_BYTES`` it becomes ``NAME.1``, and a new one is begun.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class AuditLog:
             status=status,
         )
         self._recent.append(entry)
-        line = msgspec.json.encode(entry)
+        line = _printable(msgspec.json.encode(entry))
         details = {"who": entry.who, "address": entry.address, "path": " ".join(entry.path.values())}
         shown = {name: value for name, value in details.items() if value}
         level = "info" if status < 400 else "warning"
@@ -114,6 +114,19 @@ def _bounded(value: object) -> object:
     if len(encoded) <= LONGEST:
         return msgspec.Raw(encoded)
     return {"cut": encoded[:LONGEST].decode("utf-8", "replace"), "bytes": len(encoded)}
+
+
+def _printable(line: bytes) -> bytes:
+    """The same JSON, with every character as an escape that does not print: people look at the file in terminals."""
+    text = line.decode()
+    if text.isprintable():
+        return line
+    return "".join(each if each.isprintable() else _escape(each) for each in text).encode()
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _append(path: Path, line: bytes) -> None:
