@@ -11,6 +11,7 @@ memory, and made anew with each start.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from pathlib import Path
 from typing import Final
@@ -74,6 +75,8 @@ class Accounts:
         self._roles: dict[str, Role] = {}
         self._passwords: PasswordFile = PasswordFile()
         self._tokens: dict[str, Token] = {}
+        self._local: str = ""
+        """The digest of the token of this machine, where there is one."""
         if path is not None and path.exists():
             self._read(path)
         else:
@@ -157,10 +160,19 @@ class Accounts:
         found = next((each for each in self._tokens.values() if each.id == id), None)
         return None if found is None else self._tokens.pop(found.digest)
 
+    def make_local_token(self) -> str:
+        """A token of an admin, in memory only, so that it ends with the process; the one before is no longer good."""
+        secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        self._local = _digest(secret)
+        return secret
+
     def who(self, secret: str, now: float) -> Who | None:
         """Whose token this is."""
         # The digest is looked up, so that the time it takes says nothing about the secret.
-        token = self._tokens.get(_digest(secret))
+        digest = _digest(secret)
+        if self._local and hmac.compare_digest(digest, self._local):
+            return Who("this machine", "admin", "token", "local")
+        token = self._tokens.get(digest)
         if token is None or (token.expires is not None and token.expires <= now):
             return None
         return Who(token.name, token.role, "token", token.id)

@@ -28,6 +28,7 @@ from mqttbroker.admin.context import Administered, Context
 from mqttbroker.admin.endpoint import Endpoint, collect
 from mqttbroker.admin.feed import Feed
 from mqttbroker.admin.guard import Guard
+from mqttbroker.admin.local_token import LocalTokenFile
 from mqttbroker.admin.login import Login
 from mqttbroker.admin.offload import Offload
 from mqttbroker.admin.openapi import describe
@@ -106,6 +107,8 @@ class AdminServer:
         self._watches = Watches()
         self._events = broker.core.events
         self._tracing = broker.core.tracing
+        data_dir = broker.config.data_dir
+        self._local_token = None if data_dir is None else LocalTokenFile(data_dir, log)
         listed = endpoints()
         context = Context(
             broker=broker,
@@ -165,6 +168,8 @@ class AdminServer:
             # Not before, or it would be kept and never have been shown.
             self._accounts.save()
         self._events.listen(self._feed.tell)
+        if self._local_token is not None:
+            self._local_token.write(self._accounts.make_local_token(), *self.address)
         self._log("info", "admin server listening", url=self.url)
         if not is_loopback(settings.host):
             self._log("warning", "the admin server speaks plain HTTP, and others reach its address", url=self.url)
@@ -195,6 +200,8 @@ class AdminServer:
 
     async def stop(self) -> None:
         """Stop: nobody comes in any more, what is under way may be finished, the rest is cut off."""
+        if self._local_token is not None:
+            self._local_token.remove()
         if self._server is not None:
             self._server.close()
         self._events.unlisten(self._feed.tell)

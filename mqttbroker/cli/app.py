@@ -9,12 +9,15 @@ import typer
 import mqttbroker
 from mqttbroker.cli.bench import bench
 from mqttbroker.cli.certs import certs
+from mqttbroker.cli.clients import clients
 from mqttbroker.cli.passwd import passwd
 from mqttbroker.cli.properties import PropertyCommand
 from mqttbroker.cli.publish import pub
 from mqttbroker.cli.serve import check_config, serve
 from mqttbroker.cli.store import store
 from mqttbroker.cli.subscribe import sub
+from mqttbroker.cli.top import top
+from mqttbroker.cli.trace import trace
 
 __all__ = ["app"]
 
@@ -31,6 +34,9 @@ app.add_typer(certs, name="certs")
 app.add_typer(store, name="store")
 app.command(cls=PropertyCommand)(pub)
 app.command(cls=PropertyCommand)(sub)
+app.command()(clients)
+app.command()(top)
+app.command()(trace)
 app.command()(bench)
 
 

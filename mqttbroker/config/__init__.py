@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from mqttbroker.config.admin import AdminConfig
+from mqttbroker.config.admin import LOCAL_TOKEN_FILE, AdminConfig
 from mqttbroker.config.exposure import check_exposure
 from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
@@ -14,6 +14,7 @@ from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel, Sys
 from mqttbroker.config.security import SecurityConfig
 
 __all__ = [
+    "LOCAL_TOKEN_FILE",
     "AdminConfig",
     "CertificateConfig",
     "Config",

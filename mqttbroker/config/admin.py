@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["AdminConfig"]
+__all__ = ["LOCAL_TOKEN_FILE", "AdminConfig"]
+
+LOCAL_TOKEN_FILE = "admin-token"
+"""In the data directory: by it, programs of the broker's own account use the admin server while that runs."""
 
 
 @dataclass(frozen=True, slots=True)

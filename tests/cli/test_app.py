@@ -18,7 +18,7 @@ def test_version(command: Command) -> None:
     assert (result.exit_code, result.stdout) == (0, VERSION)
 
 
-COMMANDS = ("serve", "check-config", "passwd", "certs", "store", "pub", "sub")
+COMMANDS = ("serve", "check-config", "passwd", "certs", "store", "pub", "sub", "clients", "top", "trace")
 
 
 def test_help_lists_the_commands(command: Command) -> None:
