@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mqttbroker import systemd
 from mqttbroker.access import Access
+from mqttbroker.admin.log_lines import LogLines
 from mqttbroker.admin.monitor import Monitor
 from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, Log
 from mqttbroker.config import Config, check_exposure
@@ -77,6 +78,8 @@ class Broker:
         self._authenticator: Authenticator | None = authenticator
         self._authorizer: Authorizer | None = authorizer
         self._log: Log = log or log_to_logging
+        if self.config.admin.enabled:
+            self._log = LogLines(self._log)
         self._access: Access | None = None
         self._listeners: list[Listener] = []
         self._host: Host | None = None
@@ -154,7 +157,9 @@ class Broker:
         # Only now, since it imports much that a broker without it has no use for.
         from mqttbroker.admin.server import AdminServer
 
-        self.admin = AdminServer(self, self._log)
+        lines = self._log
+        assert isinstance(lines, LogLines)
+        self.admin = AdminServer(self, lines)
         await self.admin.start()
 
     def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
@@ -214,13 +219,15 @@ class Broker:
     # What is read again.
 
     def reload(self) -> bool:
-        """Read users, rules, certificates, authorities and revocation lists again; false when some of them are wrong.
+        """Read users, rules, certificates, authorities, revocation lists and the accounts of the admin server again;
+        false when some of them are wrong.
 
         Users and rules are replaced together, certificates listener by listener. Connections that are open stay, and
         are held to the new rules. What is wrong is logged, and what was there stays in force.
         """
         certificates = [self._reload_tls(each.name, each.tls) for each in self._listeners if each.tls is not None]
-        return self._reload_access() and all(certificates)
+        accounts = self.admin is None or self.admin.reload()
+        return self._reload_access() and accounts and all(certificates)
 
     def _reload_access(self) -> bool:
         host = self._running

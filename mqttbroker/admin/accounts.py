@@ -24,7 +24,7 @@ from mqttbroker.config import AdminConfig
 from mqttbroker.files import replace_file
 from mqttbroker.security import PasswordFile, SecurityError
 
-__all__ = ["Account", "Accounts", "Token", "accounts_path"]
+__all__ = ["ACCOUNTS_FILE", "Account", "Accounts", "Token", "accounts_path"]
 
 ACCOUNTS_FILE: Final = "admin.json"
 TOKEN_PREFIX: Final = "mqb_"
@@ -77,6 +77,8 @@ class Accounts:
         self._tokens: dict[str, Token] = {}
         self._local: str = ""
         """The digest of the token of this machine, where there is one."""
+        self._known: bytes | None = None
+        """What was read from the file, or written to it, last."""
         if path is not None and path.exists():
             self._read(path)
         else:
@@ -84,23 +86,46 @@ class Accounts:
 
     def _read(self, path: Path) -> None:
         try:
-            file = msgspec.json.decode(path.read_bytes(), type=_File)
+            content = path.read_bytes()
+            file = msgspec.json.decode(content, type=_File)
             hashes = {each.name: each.password for each in file.accounts}
-            self._passwords = PasswordFile.of(hashes)
+            passwords = PasswordFile.of(hashes)
         except OSError as error:
             raise SecurityError(path, "", f"cannot be read: {error.strerror}") from error
         except (msgspec.DecodeError, ValueError) as error:
             raise SecurityError(path, "", f"expected accounts of the admin server: {error}") from error
-        self._roles = {each.name: each.role for each in file.accounts}
+        roles = {each.name: each.role for each in file.accounts}
         if len(hashes) != len(file.accounts):
             raise SecurityError(path, "", "expected each account once")
-        if "admin" not in self._roles.values():
+        if "admin" not in roles.values():
             raise SecurityError(path, "", "expected an account with the role admin; without the file, one is made")
+        self._passwords, self._roles, self._known = passwords, roles, content
         self._tokens = {each.digest: each for each in file.tokens}
 
     def _make_first(self) -> None:
         self.first_password = secrets.token_urlsafe(15)
         self.set_password("admin", self.first_password, "admin")
+
+    def reload(self) -> set[str]:
+        """Read the file again, if somebody else has written it; gives the accounts that are others than before.
+
+        Raises :class:`SecurityError` where it is wrong; what there was stays in force.
+        """
+        path = self.path
+        if path is None or not path.exists():
+            return set()
+        try:
+            if path.read_bytes() == self._known:
+                return set()
+        except OSError:
+            pass  # Which the next line tells.
+        before = self._entries()
+        self._read(path)
+        after = self._entries()
+        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    def _entries(self) -> dict[str, tuple[Role, str]]:
+        return {name: (role, self._passwords.hash_of(name)) for name, role in self._roles.items()}
 
     # Accounts.
 
@@ -187,10 +212,11 @@ class Accounts:
             Account(name=name, role=role, password=self._passwords.hash_of(name))
             for name, role in list(self._roles.items())
         ]
-        content = msgspec.json.format(msgspec.json.encode(_File(accounts, self.tokens)), indent=2)
+        content = msgspec.json.format(msgspec.json.encode(_File(accounts, self.tokens)), indent=2) + b"\n"
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(self.path, content + b"\n", 0o600)
+            replace_file(self.path, content, 0o600)
+            self._known = content
         except OSError as error:
             raise SecurityError(self.path, "", f"cannot be written: {error.strerror}") from error
 

@@ -14,7 +14,9 @@ from mqttbroker.protocol import NO_PROPERTIES, Properties
 if TYPE_CHECKING:
     from mqttbroker.admin.accounts import Accounts
     from mqttbroker.admin.audit import AuditLog
+    from mqttbroker.admin.backups import Backups
     from mqttbroker.admin.feed import Feed
+    from mqttbroker.admin.log_lines import LogLines
     from mqttbroker.admin.login import Login
     from mqttbroker.admin.monitor import Monitor
     from mqttbroker.admin.offload import Offload
@@ -92,6 +94,9 @@ class Context:
     inspection: Inspection
     steering: Steering
     feed: Feed
+    lines: LogLines
+    """The last lines of the log."""
+    backups: Backups
     watches: Watches
     """Who watches which topics are published to."""
     description: dict[str, Any]

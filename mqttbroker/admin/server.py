@@ -24,11 +24,13 @@ from mqttbroker.admin import pages
 from mqttbroker.admin.accounts import Accounts, accounts_path
 from mqttbroker.admin.app import App
 from mqttbroker.admin.audit import AuditLog
+from mqttbroker.admin.backups import BACKUP_DIR, Backups
 from mqttbroker.admin.context import Administered, Context
 from mqttbroker.admin.endpoint import Endpoint, collect
 from mqttbroker.admin.feed import Feed
 from mqttbroker.admin.guard import Guard
 from mqttbroker.admin.local_token import LocalTokenFile
+from mqttbroker.admin.log_lines import LogLines
 from mqttbroker.admin.login import Login
 from mqttbroker.admin.offload import Offload
 from mqttbroker.admin.openapi import describe
@@ -37,10 +39,14 @@ from mqttbroker.admin.resources import (
     access,
     account,
     alarms,
+    backups,
     clients,
+    configuration,
     description,
     events,
     history,
+    limits,
+    log,
     monitoring,
     overview,
     publish,
@@ -55,6 +61,7 @@ from mqttbroker.admin.resources import (
 from mqttbroker.admin.watching import Watches
 from mqttbroker.broker import Inspection, Log, Steering
 from mqttbroker.config import is_loopback
+from mqttbroker.security import SecurityError
 
 __all__ = ["AdminServer", "endpoints"]
 
@@ -71,6 +78,10 @@ RESOURCES: Final = (
     overview,
     history,
     alarms,
+    log,
+    limits,
+    configuration,
+    backups,
     clients,
     sessions,
     subscriptions,
@@ -97,14 +108,16 @@ class AdminServer:
     Raises :class:`SecurityError` where the accounts cannot be used, from the start; ``OSError`` where it cannot listen.
     """
 
-    def __init__(self, broker: Administered, log: Log) -> None:
+    def __init__(self, broker: Administered, log: LogLines) -> None:
         self._settings = broker.config.admin
-        self._log = log
+        self._log: Log = log
         self._offload = Offload()
         accounts_file, audit_file = self._files(broker.config.data_dir)
         self._accounts = Accounts(accounts_file)
         self._feed = Feed()
         self._watches = Watches()
+        self._backups = _backups(broker, log)
+        self._login = Login(self._accounts, broker.now)
         self._events = broker.core.events
         self._tracing = broker.core.tracing
         data_dir = broker.config.data_dir
@@ -114,13 +127,15 @@ class AdminServer:
             broker=broker,
             log=log,
             accounts=self._accounts,
-            login=Login(self._accounts, broker.now),
+            login=self._login,
             audit=AuditLog(audit_file, log, self._offload),
             offload=self._offload,
             started=broker.now(),
             inspection=Inspection(broker.core),
             steering=Steering(broker.core),
             feed=self._feed,
+            lines=log,
+            backups=self._backups,
             watches=self._watches,
             description=describe(listed),
         )
@@ -174,6 +189,21 @@ class AdminServer:
         if not is_loopback(settings.host):
             self._log("warning", "the admin server speaks plain HTTP, and others reach its address", url=self.url)
 
+    def reload(self) -> bool:
+        """Read the accounts again, if their file was written by somebody else; false where it is wrong. Sessions end
+        of those whose password or role is another.
+        """
+        try:
+            changed = self._accounts.reload()
+        except SecurityError as error:
+            self._log("error", "accounts of the admin server not replaced", reason=str(error))
+            return False
+        for name in changed:
+            self._login.close_all(name)
+        if changed:
+            self._log("info", "accounts of the admin server read again", changed=len(changed))
+        return True
+
     @property
     def url(self) -> str:
         """Where browsers find it."""
@@ -223,7 +253,16 @@ class AdminServer:
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
+        self._backups.close()
         self._offload.close()
+
+
+def _backups(broker: Administered, log: Log) -> Backups:
+    """Of the store on disk, where there is one."""
+    config = broker.config
+    if config.data_dir is None or config.durability == "none":
+        return Backups(None, None, log)
+    return Backups(config.data_dir, config.admin.backup_dir or config.data_dir / BACKUP_DIR, log)
 
 
 def _ports(broker: Administered, listener: str) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import mqttbroker
+from mqttbroker.cli.admin_password import admin_password
 from mqttbroker.cli.bench import bench
 from mqttbroker.cli.certs import certs
 from mqttbroker.cli.clients import clients
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command("check-config")(check_config)
 app.command()(passwd)
+app.command("admin-password")(admin_password)
 app.add_typer(certs, name="certs")
 app.add_typer(store, name="store")
 app.command(cls=PropertyCommand)(pub)

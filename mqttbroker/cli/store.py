@@ -118,7 +118,7 @@ def backup(
 
 @store.command()
 def restore(
-    source: Annotated[Path, typer.Argument(help="Directory of a backup.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="A backup: its directory, or its one file.", show_default=False)],
     data_dir: DataDir,
     force: Annotated[bool, typer.Option("--force", help="Replace the store that is there.")] = False,
 ) -> None:

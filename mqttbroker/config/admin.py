@@ -27,6 +27,8 @@ class AdminConfig:
     """Who has changed what, in JSON lines. ``None``: ``admin-audit.jsonl`` beside the accounts, where these are in a
     file.
     """
+    backup_dir: Path | None = None
+    """Where backups of the store are kept. ``None``: ``backups`` in the data directory."""
     trusted_hosts: tuple[str, ...] = ()
     """Names by which browsers reach the server, besides ``localhost`` and all addresses."""
 

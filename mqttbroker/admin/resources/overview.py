@@ -1,20 +1,19 @@
-"""The broker as a whole: what it is, how it is set up, what it has counted, and how much it logs."""
+"""The broker as a whole: what it is, how it is set up, and what it has counted."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from mqttbroker import __version__, is_compiled
 from mqttbroker.admin.audit import Entry
-from mqttbroker.admin.endpoint import PREFIX, Call, Input, Output, endpoint
+from mqttbroker.admin.endpoint import PREFIX, Call, Output, endpoint
 from mqttbroker.admin.monitor import Monitor
 from mqttbroker.admin.problems import conflict
 from mqttbroker.admin.resources.alarms import AlarmView, shown_alarms
 from mqttbroker.broker import BrokerCore
-from mqttbroker.config import ListenerConfig, LogLevel
+from mqttbroker.config import ListenerConfig
 
 __all__ = [
     "audit",
@@ -22,17 +21,8 @@ __all__ = [
     "certificates",
     "configuration",
     "listeners",
-    "log_level",
     "reload_files",
-    "set_log_level",
 ]
-
-_LEVELS: dict[LogLevel, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
 
 
 class Messages(Output):
@@ -137,6 +127,10 @@ class ListenerView(Output):
     tls: bool
     mount_point: str
     proxy_protocol: bool
+    path: str
+    """Of WebSocket; empty elsewhere."""
+    client_certificates: str
+    """Whether clients are asked for one: ``none``, ``optional`` or ``required``."""
 
 
 class Listeners(Output):
@@ -161,11 +155,6 @@ class CertificateView(Output):
 
 class Certificates(Output):
     certificates: list[CertificateView]
-
-
-class LogSettings(Input):
-    level: LogLevel
-    """The least level that is logged."""
 
 
 class AuditEntries(Output):
@@ -241,29 +230,10 @@ async def reload_files(call: Call[None, None]) -> None:
         raise conflict("some file is wrong, and what it had is still in force; the log of the broker says which")
 
 
-@endpoint("GET", f"{PREFIX}/log", role="viewer", tag="broker", summary="How much is logged")
-async def log_level(call: Call[None, None]) -> LogSettings:
-    return LogSettings(level=_level())
-
-
-@endpoint("PUT", f"{PREFIX}/log", role="admin", tag="broker", summary="Log more or less")
-async def set_log_level(call: Call[None, LogSettings]) -> LogSettings:
-    """Until the broker ends; the configuration stays as it is."""
-    before = _level()
-    logging.getLogger("mqttbroker").setLevel(_LEVELS[call.body.level])
-    call.changed({"level": before}, {"level": call.body.level})
-    return call.body
-
-
 @endpoint("GET", f"{PREFIX}/audit", role="admin", tag="access", summary="Who has changed what lately")
 async def audit(call: Call[None, None]) -> AuditEntries:
     """The last thousand changes since the start; the file of the audit log has all."""
     return AuditEntries(entries=call.context.audit.recent)
-
-
-def _level() -> LogLevel:
-    number = logging.getLogger("mqttbroker").getEffectiveLevel()
-    return next((name for name, each in _LEVELS.items() if number <= each), "error")
 
 
 def _messages(core: BrokerCore, monitor: Monitor) -> Messages:
@@ -316,6 +286,8 @@ def _listener(listener: ListenerConfig, addresses: Any) -> ListenerView:
         tls=listener.tls is not None,
         mount_point=listener.mount_point or "",
         proxy_protocol=listener.proxy_protocol,
+        path=listener.path if listener.type == "websocket" else "",
+        client_certificates="none" if listener.tls is None else listener.tls.client_certificates,
     )
 
 

@@ -57,16 +57,29 @@ class Statistics:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction, Databases]]:
-    """One commit point of a store that a broker may be using. Raises :class:`StoreError`."""
-    if not (path / "data.mdb").exists():
+    """One commit point of a store that a broker may be using. A path of a file is that of a copy that nobody uses.
+
+    Raises :class:`StoreError`.
+    """
+    data = _data(path)
+    if data.name == "data.mdb":  # Of a directory, and so perhaps of a broker.
+        path = data.parent
+    if not data.exists():
         raise StoreError(f"{path}: there is no store (data.mdb) in this directory")
+    alone = data == path
     try:
-        with lmdb.open(str(path), readonly=True, max_dbs=len(DATABASES), mode=0o600) as environment:
+        with lmdb.open(
+            str(path), subdir=not alone, lock=not alone, readonly=True, max_dbs=len(DATABASES), mode=0o600
+        ) as environment:
             databases = {name: environment.open_db(name.encode(), create=False) for name in DATABASES}
             with environment.begin() as transaction:
                 yield environment, transaction, databases
     except lmdb.Error as error:
-        raise StoreError(f"{path / 'data.mdb'}: cannot be read: {error}") from error
+        raise StoreError(f"{data}: cannot be read: {error}") from error
+
+
+def _data(path: Path) -> Path:
+    return path if path.is_file() else path / "data.mdb"
 
 
 def statistics(path: Path) -> Statistics:
@@ -233,7 +246,7 @@ def backup(path: Path, destination: Path) -> int:
 
 
 def restore(source: Path, path: Path, force: bool = False) -> None:
-    """Put a backup in the place of a store that no broker uses.
+    """Put a backup, a directory or its one file, in the place of a store that no broker uses.
 
     What was there is kept beside it, as ``data.mdb.before-restore``. Raises :class:`StoreError` where the backup has
     damage, or where there is a store and ``force`` does not say that it may be replaced.
@@ -246,7 +259,7 @@ def restore(source: Path, path: Path, force: bool = False) -> None:
         raise StoreError(f"{path}: there is a store already; --force replaces it and keeps the old file beside it")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path / "data.mdb.new"
-    shutil.copyfile(source / "data.mdb", fresh)
+    shutil.copyfile(_data(source), fresh)
     fresh.chmod(0o600)
     sync(fresh)
     with lock_directory(path):
