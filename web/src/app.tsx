@@ -7,6 +7,7 @@ import { ClientPage } from "./pages/client";
 import { ClientsPage } from "./pages/clients";
 import { LoginPage } from "./pages/login";
 import { OverviewPage } from "./pages/overview";
+import { SettingsPage } from "./pages/settings";
 import { linkTo, place } from "./router";
 import { type Entry, Shell } from "./shell";
 
@@ -27,6 +28,12 @@ const PAGES: readonly Page[] = [
     title: "Clients",
     icon: "M4 5h16v10H4zM9 19h6M12 15v4",
     show: ([id]) => (id === undefined ? <ClientsPage /> : <ClientPage key={id} id={id} />),
+  },
+  {
+    key: "settings",
+    title: "Settings",
+    icon: "M4 7h9M17 7h3M15 5v4M4 12h3M11 12h9M9 10v4M4 17h9M17 17h3M15 15v4",
+    show: ([section]) => <SettingsPage section={section} />,
   },
 ];
 

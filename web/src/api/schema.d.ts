@@ -291,6 +291,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who has changed what lately
+         * @description The last thousand changes since the start; the file of the audit log has all.
+         */
+        get: operations["audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the figures have been
+         * @description A quarter of an hour is there by seconds, what is older by minutes, for a day; since the start of the broker.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is wrong at this time
+         * @description Looked at once a second. Raising and clearing is told as an event of the kind ``alarm``, too.
+         */
+        get: operations["alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/log": {
         parameters: {
             query?: never;
@@ -312,7 +372,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/audit": {
+    "/api/v1/log/recent": {
         parameters: {
             query?: never;
             header?: never;
@@ -320,13 +380,97 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who has changed what lately
-         * @description The last thousand changes since the start; the file of the audit log has all.
+         * The last lines of the log
+         * @description Of the last thousand lines: without ``after`` the newest of them, with it those that came since, from the oldest
+         *     on. Ask again with ``next`` to follow the log.
          */
-        get: operations["audit"];
+        get: operations["recent_log"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Limits, and how much of them is used
+         * @description Those of the whole broker, then those that listeners have of their own.
+         */
+        get: operations["limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration in force, key by key
+         * @description With what each key is when nothing is set. Files with secrets are named, and none is shown.
+         */
+        get: operations["configuration_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backups of the store */
+        get: operations["backups"];
+        put?: never;
+        /**
+         * Make a backup of the store
+         * @description Begins it: the list of backups has it under ``running`` until it is whole. It holds at least what was
+         *     acknowledged before. 409: there is one under way, or nothing on disk; 507: there is no room for it.
+         */
+        post: operations["make_backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a backup
+         * @description One file, for ``mqttbroker store restore``. It holds the messages of all clients.
+         */
+        get: operations["download_backup"];
+        put?: never;
+        post?: never;
+        /** Delete a backup */
+        delete: operations["delete_backup"];
         options?: never;
         head?: never;
         patch?: never;
@@ -540,6 +684,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/topics/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which topics are published to
+         * @description Server-sent events ``topics``, one a second while messages come: for each topic the messages and bytes since the
+         *     event before, and the last message with the first 256 bytes of its payload. Nothing is counted while nobody watches.
+         *     So many topics are counted each by itself (``tracked``, up to 2,000); ``left_out`` are messages of all others. A
+         *     slow reader gets fewer events, which count more.
+         */
+        get: operations["live_topics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retained/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search topics with retained messages
+         * @description The topics that a filter matches, and that hold a text, in no order.
+         */
+        get: operations["retained_topics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/retained/levels": {
         parameters: {
             query?: never;
@@ -692,6 +879,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Packets as they come
+         * @description Server-sent events, or JSON lines. The type of an event is the ``kind`` of its data: ``begin``, ``packet``,
+         *     ``closed``, ``lost``, and at last ``end``. Passwords and authentication data are never shown.
+         */
+        get: operations["trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Traces that are under way
+         * @description There may be eight at once.
+         */
+        get: operations["traces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Stop a trace
+         * @description Its reader gets the line ``end`` with the reason ``stopped``.
+         */
+        delete: operations["stop_trace"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -746,6 +994,226 @@ export interface paths {
         get: operations["metrics"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Files of users and rules
+         * @description Which there are, for which listeners, and whether they can be edited here.
+         */
+        get: operations["access_sets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/access/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What may a client do?
+         * @description The decision and the rule that makes it; by the rules in force, or by a draft. Nothing is changed.
+         */
+        post: operations["what_if"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Users of MQTT
+         * @description By name. There are none where there is no password file yet.
+         */
+        get: operations["users"];
+        put?: never;
+        /**
+         * Add a user
+         * @description With the first user of a file in the data directory, clients need a password from now on; the answer says so. 409
+         *     where there is a user of this name.
+         */
+        post: operations["add_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One user
+         * @description Whether there is such a user.
+         */
+        get: operations["user"];
+        /**
+         * Change the password of a user
+         * @description Clients that are connected by this name are disconnected with 0x98, unless ``disconnect`` is false: then they
+         *     stay until they leave.
+         */
+        put: operations["set_user_password"];
+        post?: never;
+        /**
+         * Remove a user
+         * @description Clients that are connected by this name are disconnected with 0x87, unless ``disconnect`` is false. The last user
+         *     goes only with ``open``, and only where no stranger could come in then.
+         */
+        delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rules in force
+         * @description The file as it is, and what it was understood as.
+         */
+        get: operations["rules"];
+        /**
+         * Put other rules into force
+         * @description The text is written as it is, and holds at once for everybody who is connected. 409 where the file is not the
+         *     version that the text was made from, or cannot be written. What was there before is kept: the last 20 versions.
+         */
+        put: operations["apply_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check rules
+         * @description What is wrong with a text, or what it means. Nothing is changed.
+         */
+        post: operations["validate_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What would other rules change?
+         * @description The difference to the file, and what it would mean for the clients that are connected. Nothing is changed.
+         */
+        post: operations["diff_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What rules were before
+         * @description Versions that are kept, the latest first.
+         */
+        get: operations["former_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/versions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version of the rules
+         * @description Its text; null where there was no file then.
+         */
+        get: operations["one_former_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to rules that were replaced
+         * @description Put a version that was replaced into force again. What is there now is kept in turn.
+         */
+        post: operations["roll_back_rules"];
         delete?: never;
         options?: never;
         head?: never;
@@ -859,6 +1327,76 @@ export interface components {
             counters: {
                 [key: string]: number;
             };
+            messages: components["schemas"]["Messages"];
+            memory: components["schemas"]["MemoryView"];
+            store: components["schemas"]["StoreView"] | null;
+            loop_lag: components["schemas"]["Lag"];
+            alarms: components["schemas"]["AlarmView"][];
+        };
+        /**
+         * Messages
+         * @description Totals since the start.
+         */
+        Messages: {
+            received: number;
+            sent: number;
+            received_bytes: number;
+            sent_bytes: number;
+            dropped: {
+                [key: string]: number;
+            };
+            queued: number;
+            queued_bytes: number;
+        };
+        /**
+         * MemoryView
+         * @description Memory of the process, in bytes.
+         */
+        MemoryView: {
+            used: number;
+            resident: number;
+            ceiling: number;
+            ceiling_by: string;
+        };
+        /**
+         * StoreView
+         * @description The store on disk, in bytes and seconds.
+         */
+        StoreView: {
+            size: number;
+            map: number;
+            used: number;
+            disk_free: number | null;
+            disk_size: number | null;
+            commits: number;
+            last_commit_age: number | null;
+            last_commit_latency: number | null;
+            mean_commit_latency: number | null;
+        };
+        /**
+         * Lag
+         * @description How much later than it should the broker came to its work, in seconds.
+         */
+        Lag: {
+            last: number;
+            mean: number;
+        };
+        /**
+         * AlarmView
+         * @description Something that is wrong. It goes by itself when it is so no more.
+         */
+        AlarmView: {
+            id: string;
+            /** @enum {unknown} */
+            alarm: "certificate" | "disk_low" | "event_loop_lag" | "identifier_fight" | "memory_high" | "queue_near_limit" | "refused" | "slow_client" | "slow_commits" | "store_failed";
+            /** @enum {unknown} */
+            severity: "critical" | "warning";
+            since: number;
+            text: string;
+            advice: string;
+            /** @enum {unknown} */
+            place: "access" | "clients" | "overview" | "sessions" | "settings" | "topics";
+            client: string | null;
         };
         /** Listeners */
         Listeners: {
@@ -875,6 +1413,8 @@ export interface components {
             tls: boolean;
             mount_point: string;
             proxy_protocol: boolean;
+            path: string;
+            client_certificates: string;
         };
         /** Address */
         Address: {
@@ -900,11 +1440,6 @@ export interface components {
             serial: string;
             seconds_left: number;
         };
-        /** LogSettings */
-        LogSettings: {
-            /** @enum {unknown} */
-            level: "debug" | "error" | "info" | "warning";
-        };
         /** AuditEntries */
         AuditEntries: {
             entries: components["schemas"]["Entry"][];
@@ -928,6 +1463,141 @@ export interface components {
             before: unknown;
             after: unknown;
             status: number;
+        };
+        /**
+         * FigureHistory
+         * @description The figures of the broker over time, each as a list along ``at``.
+         */
+        FigureHistory: {
+            step: number;
+            at: number[];
+            series: {
+                [key: string]: (number | null)[];
+            };
+        };
+        /** AlarmList */
+        AlarmList: {
+            alarms: components["schemas"]["AlarmView"][];
+        };
+        /** LogSettings */
+        LogSettings: {
+            /** @enum {unknown} */
+            level: "debug" | "error" | "info" | "warning";
+        };
+        /**
+         * LogPage
+         * @description Lines of the log, the oldest first.
+         */
+        LogPage: {
+            items: components["schemas"]["LogLine"][];
+            /** @description ``after`` for what comes later. */
+            next: string;
+            /** @description Whether lines that came after ``after`` are forgotten. */
+            missed: boolean;
+        };
+        /**
+         * LogLine
+         * @description A line of the log. Texts that are long are cut.
+         */
+        LogLine: {
+            /** @description Counts up by one with each line. */
+            number: number;
+            /** @description Seconds since the epoch. */
+            at: number;
+            /** @enum {unknown} */
+            level: "debug" | "error" | "info" | "warning";
+            event: string;
+            details: {
+                [key: string]: string | number | boolean | null;
+            };
+        };
+        /** LimitList */
+        LimitList: {
+            limits: components["schemas"]["LimitView"][];
+        };
+        /**
+         * LimitView
+         * @description A limit, or a choice, that is in force.
+         */
+        LimitView: {
+            name: string;
+            /** @description Whose clients it is for; empty: everybody's, where none has its own. */
+            listener: string;
+            about: string;
+            /** @description Null where there is no limit. */
+            value: number | boolean | string | null;
+            /** @description What it is when nothing is set. */
+            default: number | boolean | string | null;
+            /** @description Empty where there is none. */
+            unit: string;
+            /** @description Of what one session may have, the most that one has. Null where nobody counts. */
+            used: number | null;
+        };
+        /** ConfigEntries */
+        ConfigEntries: {
+            entries: components["schemas"]["ConfigEntry"][];
+        };
+        /**
+         * ConfigEntry
+         * @description One key.
+         */
+        ConfigEntry: {
+            /** @description The table that it is in, as ``listeners.0.tls``; empty for none. */
+            table: string;
+            key: string;
+            /** @description Null where nothing is set, and that means something. */
+            value: unknown;
+            /** @description What it is when nothing is set. */
+            default: unknown;
+            /** @description Whether the two differ. */
+            changed: boolean;
+        };
+        /**
+         * BackupList
+         * @description Backups, the newest first.
+         */
+        BackupList: {
+            items: components["schemas"]["BackupView"][];
+            running: components["schemas"]["BackupRunning"] | null;
+            failed: components["schemas"]["BackupFailed"] | null;
+            /** @description Whether there is a store on disk. */
+            possible: boolean;
+            /** @description Bytes that the next one has at most. */
+            needed: number;
+            /** @description Bytes of the disk that are free for it. */
+            free: number;
+        };
+        /**
+         * BackupView
+         * @description A backup that is whole.
+         */
+        BackupView: {
+            name: string;
+            /** @description When it was begun, in seconds since the epoch. */
+            time: number;
+            /** @description Bytes. */
+            size: number;
+        };
+        /**
+         * BackupRunning
+         * @description A backup that is being made.
+         */
+        BackupRunning: {
+            name: string;
+            started: number;
+            /** @description Bytes that are written. */
+            size: number;
+            /** @description Bytes that it has at most. */
+            expected: number;
+        };
+        /**
+         * BackupFailed
+         * @description The last backup, where nothing came of it.
+         */
+        BackupFailed: {
+            name: string;
+            started: number;
+            reason: string;
         };
         /**
          * ClientPage
@@ -1030,6 +1700,8 @@ export interface components {
             inflight: number;
             /** @description Messages that wait to be sent. */
             queued: number;
+            /** @description When the oldest of these came, estimated where earlier ones have left the queue; null where none waits, or it came before the broker was started. */
+            oldest_at: number | null;
             /** @description Bytes of both. */
             owed_bytes: number;
             /** @description QoS 2 messages from the client that it has not released yet. */
@@ -1039,6 +1711,8 @@ export interface components {
                 [key: string]: number;
             };
             has_will: boolean;
+            /** @description When something came from the client, or its connection ended; null where that is not known. */
+            last_seen: number | null;
         };
         /**
          * Will
@@ -1104,6 +1778,21 @@ export interface components {
             total: number;
             /** @description False where the list is too long to be sorted. */
             ordered: boolean;
+            owed: components["schemas"]["Owed"];
+        };
+        /**
+         * Owed
+         * @description What all sessions together are owed. Where there are many, it is up to 30 seconds old.
+         */
+        Owed: {
+            /** @description Sessions that are owed anything. */
+            sessions: number;
+            /** @description In flight and waiting. */
+            messages: number;
+            /** @description Of these; never old. */
+            bytes: number;
+            /** @description What the session that is owed the most is owed. */
+            longest: number;
         };
         /**
          * QueuePage
@@ -1133,6 +1822,8 @@ export interface components {
             packet_id: number | null;
             /** @description Whether only the end of the QoS 2 hand-shake is left. */
             released: boolean;
+            /** @description About when it came; null where that is not known. */
+            came_at: number | null;
             expires_at: number | null;
             /** @description The client that published it. */
             origin: string | null;
@@ -1235,6 +1926,26 @@ export interface components {
             rule: string;
         };
         /**
+         * RetainedTopics
+         * @description What was found.
+         */
+        RetainedTopics: {
+            items: components["schemas"]["RetainedTopic"][];
+            /** @description Whether there are others, too: ask for fewer. */
+            more: boolean;
+        };
+        /**
+         * RetainedTopic
+         * @description A topic with a retained message.
+         */
+        RetainedTopic: {
+            topic: string;
+            /** @description Bytes of topic, payload and properties. */
+            size: number;
+            /** @description Up to 64 bytes of it. */
+            payload: components["schemas"]["Payload"];
+        };
+        /**
          * LevelPage
          * @description What is below a topic.
          */
@@ -1260,6 +1971,8 @@ export interface components {
             size: number;
             /** @description Whether there are messages below. */
             more: boolean;
+            /** @description The beginning of what is retained here, up to 64 bytes. */
+            payload: components["schemas"]["Payload"] | null;
         };
         /**
          * Retained
@@ -1399,6 +2112,364 @@ export interface components {
          */
         PublishedBatch: {
             results: components["schemas"]["Published"][];
+        };
+        /** Traces */
+        Traces: {
+            traces: components["schemas"]["Running"][];
+        };
+        /**
+         * Running
+         * @description A trace that is under way.
+         */
+        Running: {
+            number: number;
+            who: string;
+            began: number;
+            ends_at: number;
+            seen: number;
+            client: string | null;
+            topic: string | null;
+            address: string | null;
+        };
+        /**
+         * AccessView
+         * @description Files of users and rules. The one in ``[security]``, or in the data directory, is the first.
+         */
+        AccessView: {
+            users: components["schemas"]["UserSetView"][];
+            rules: components["schemas"]["RuleSetView"][];
+        };
+        /**
+         * UserSetView
+         * @description A password file, and the listeners that ask for its passwords.
+         */
+        UserSetView: {
+            /** @description ``default``, or ``listener:NAME``. */
+            id: string;
+            file: string | null;
+            /** @description False where there is no file yet: nobody is asked for a password. */
+            in_force: boolean;
+            /** @description Whether it is in the data directory, and no configuration names it. */
+            managed: boolean;
+            listeners: string[];
+            users: number;
+            /** @description Those of the listeners that let in clients without a user name. */
+            anonymous: string[];
+            /** @description Those that do so also with users, since ``allow_anonymous`` says so. */
+            anonymous_later: string[];
+            /** @description Clients without a user name that are connected there now. */
+            without_name: number;
+            editable: boolean;
+            /** @description Why it cannot be edited here. */
+            reason: string;
+        };
+        /**
+         * RuleSetView
+         * @description A rule file, and the listeners whose clients are held to it.
+         */
+        RuleSetView: {
+            /** @description ``default``, or ``listener:NAME``. */
+            id: string;
+            file: string | null;
+            /** @description False where there is no file yet. */
+            in_force: boolean;
+            /** @description Whether it is in the data directory, and no configuration names it. */
+            managed: boolean;
+            listeners: string[];
+            rules: number;
+            /** @description Those of the listeners where everybody may do everything. */
+            open: string[];
+            editable: boolean;
+            /** @description Why it cannot be edited here. */
+            reason: string;
+        };
+        /**
+         * WhatIf
+         * @description Who would like to do what.
+         */
+        WhatIf: {
+            /** @description A topic, or a filter to subscribe to. */
+            topic: string;
+            /** @enum {unknown} */
+            action: "publish" | "subscribe";
+            /**
+             * @description ``null``: a client without a user name.
+             * @default null
+             */
+            user: string | null;
+            /**
+             * @description Client identifier.
+             * @default
+             */
+            client: string;
+            /**
+             * @description Through which it comes; empty: the first.
+             * @default
+             */
+            listener: string;
+            /** @default  */
+            address: string;
+            /**
+             * @description Rules that are not in force, to be asked instead.
+             * @default null
+             */
+            text: string | null;
+        };
+        /**
+         * Answer
+         * @description Whether it may, and why.
+         */
+        Answer: {
+            allowed: boolean;
+            /**
+             * @description ``rule``: this rule; ``default``: no rule allows it; ``no_rules``: there are none, and everybody may do everything; ``broker``: whatever the rules say.
+             * @enum {unknown}
+             */
+            because: "broker" | "default" | "no_rules" | "rule";
+            /** @description The same in words, as in the log. */
+            decision: string;
+            /** @description The rules that were asked. */
+            set: string;
+            rule: components["schemas"]["RuleView"] | null;
+            /** @description Of a subscription: what it is not sent all the same. */
+            withheld: components["schemas"]["Withheld"][];
+            /** @description What else there is to know, such as that nobody is asked his name. */
+            notes: string[];
+        };
+        /**
+         * RuleView
+         * @description A rule as it was understood.
+         */
+        RuleView: {
+            /** @description Position in the file, from 1. */
+            number: number;
+            /** @description Where it begins, from 1; 0 where that is not known. */
+            line: number;
+            last_line: number;
+            /** @description User names; ``*`` and ``anonymous`` as in the file. */
+            who: string[];
+            clients: string[] | null;
+            /** @enum {unknown} */
+            action: "both" | "publish" | "subscribe";
+            topics: string[];
+            /** @enum {unknown} */
+            effect: "allow" | "deny";
+        };
+        /**
+         * Withheld
+         * @description A part that a subscriber is not sent.
+         */
+        Withheld: {
+            filter: string;
+            rule: components["schemas"]["RuleView"];
+        };
+        /**
+         * UserPage
+         * @description Users by name.
+         */
+        UserPage: {
+            items: components["schemas"]["UserView"][];
+            /** @description ``after`` of the next page; null on the last one. */
+            next: string | null;
+            /** @description Users of the whole file. */
+            total: number;
+        };
+        /**
+         * UserView
+         * @description A user.
+         */
+        UserView: {
+            /** @description What stands for the user in paths. */
+            id: string;
+            name: string;
+            /** @description Clients that are connected by this name. */
+            connected: number;
+        };
+        /**
+         * NewUser
+         * @description A user to be added.
+         */
+        NewUser: {
+            name: string;
+            password: string;
+        };
+        /**
+         * UserChanged
+         * @description What was done, and what follows from it.
+         */
+        UserChanged: {
+            /** @description Connections that were ended. */
+            disconnected: number;
+            warnings: string[];
+        };
+        /**
+         * NewUserPassword
+         * @description Another password.
+         */
+        NewUserPassword: {
+            password: string;
+            /**
+             * @description Disconnect the clients that are there by this name.
+             * @default true
+             */
+            disconnect: boolean;
+        };
+        /**
+         * Rules
+         * @description A rule file.
+         */
+        Rules: {
+            set: string;
+            file: string | null;
+            /** @description As it is, comments too; null where there is no file. */
+            text: string | null;
+            /** @description What tells a text from others; ``none`` where there is no file. */
+            version: string;
+            rules: components["schemas"]["RuleView"][];
+            problems: components["schemas"]["RuleProblem"][];
+            /** @description Whether this text holds, and not what was read of the file before. */
+            in_force: boolean;
+            editable: boolean;
+            /** @description Why it cannot be edited here. */
+            reason: string;
+        };
+        /**
+         * RuleProblem
+         * @description What is wrong with a text.
+         */
+        RuleProblem: {
+            /** @description From 1; 0 where that is not known. */
+            line: number;
+            /** @description Position of the rule, from 1. */
+            rule: number | null;
+            key: string;
+            /** @description What was expected. */
+            message: string;
+        };
+        /**
+         * Draft
+         * @description Rules that are not in force.
+         */
+        Draft: {
+            /** @description Rules in TOML. */
+            text: string;
+        };
+        /**
+         * Validation
+         * @description What a text was understood as.
+         */
+        Validation: {
+            rules: components["schemas"]["RuleView"][];
+            /** @description The first mistake of each rule. */
+            problems: components["schemas"]["RuleProblem"][];
+        };
+        /**
+         * RulesDiff
+         * @description What a draft would change.
+         */
+        RulesDiff: {
+            /** @description The version that it was held against, for ``PUT``. */
+            version: string;
+            /** @description A unified diff; empty where nothing changes. */
+            diff: string;
+            problems: components["schemas"]["RuleProblem"][];
+            warnings: string[];
+            /** @description Null where the draft is not understood. */
+            effects: components["schemas"]["Effects"] | null;
+        };
+        /**
+         * Effects
+         * @description What would change for clients that are connected.
+         */
+        Effects: {
+            /** @description Those that were looked at. */
+            clients: number;
+            /** @description Whether these are all. */
+            complete: boolean;
+            /** @description Clients that could no longer do something. */
+            lose: number;
+            /** @description Clients that could do something which they cannot do now. */
+            gain: number;
+            examples: components["schemas"]["Effect"][];
+        };
+        /**
+         * Effect
+         * @description Something that a client that is connected may do from then on, or not any more.
+         */
+        Effect: {
+            /** @description ``id`` of the client. */
+            client: string;
+            client_id: string;
+            username: string | null;
+            listener: string;
+            /**
+             * @description ``subscription``: a filter that it is subscribed to; ``part``: of one; ``publish``: a topic that it has published to lately.
+             * @enum {unknown}
+             */
+            kind: "part" | "publish" | "subscription";
+            topic: string;
+            allowed: boolean;
+            decision: string;
+            /** @description Of the rule that decides; 0: none does. */
+            line: number;
+        };
+        /**
+         * NewRules
+         * @description Rules to be put into force.
+         */
+        NewRules: {
+            /** @description Rules in TOML. */
+            text: string;
+            /** @description The version that the text was made from. */
+            version: string;
+        };
+        /**
+         * RulesApplied
+         * @description What is in force now.
+         */
+        RulesApplied: {
+            /** @description What tells a text from others; ``none`` where there is no file. */
+            version: string;
+            rules: number;
+            warnings: string[];
+        };
+        /**
+         * FormerVersions
+         * @description Versions that are kept, the latest first.
+         */
+        FormerVersions: {
+            items: components["schemas"]["FormerRulesView"][];
+        };
+        /**
+         * FormerRulesView
+         * @description A version that was replaced.
+         */
+        FormerRulesView: {
+            id: string;
+            /** @description When it was replaced. */
+            until: number;
+            /** @description What tells a text from others; ``none`` where there is no file. */
+            version: string;
+            size: number;
+            /** @description False: there was no file then. */
+            exists: boolean;
+        };
+        /**
+         * FormerText
+         * @description The text of such a version.
+         */
+        FormerText: {
+            id: string;
+            text: string | null;
+        };
+        /**
+         * Rollback
+         * @description Which version to go back to.
+         */
+        Rollback: {
+            id: string;
+            /** @description The version that is there now. */
+            version: string;
         };
     };
     responses: {
@@ -1788,6 +2859,74 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntries"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    history: {
+        parameters: {
+            query?: {
+                /** @description How far back. */
+                seconds?: number;
+                /** @description Only what came after this time. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureHistory"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     log_level: {
         parameters: {
             query?: never;
@@ -1834,7 +2973,37 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    audit: {
+    recent_log: {
+        parameters: {
+            query?: {
+                /** @description ``next`` of the answer before; none for the last lines. */
+                after?: string | null;
+                /** @description Lines, at most. */
+                limit?: number;
+                /** @description The least level. */
+                level?: "debug" | "error" | "info" | "warning";
+                /** @description Part of the line. */
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    limits: {
         parameters: {
             query?: never;
             header?: never;
@@ -1849,8 +3018,115 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuditEntries"];
+                    "application/json": components["schemas"]["LimitList"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    configuration_entries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigEntries"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    backups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    make_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupRunning"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    download_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1971,7 +3247,7 @@ export interface operations {
                 after?: string | null;
                 /** @description Part of the client identifier, the user name or the address. */
                 search?: string;
-                sort?: "client_id" | "dropped" | "expires_at" | "inflight" | "owed_bytes" | "queued" | "subscriptions";
+                sort?: "client_id" | "dropped" | "expires_at" | "inflight" | "oldest_at" | "owed_bytes" | "queued" | "subscriptions";
                 /** @description The greatest first. */
                 descending?: boolean;
                 /** @description Only those with, or only those without a client. */
@@ -2144,6 +3420,60 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReceiverPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    live_topics: {
+        parameters: {
+            query?: {
+                /** @description A topic filter. */
+                filter?: string;
+                /** @description A topic whose payloads come up to 64 KiB. */
+                closely?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retained_topics: {
+        parameters: {
+            query?: {
+                /** @description A topic filter. */
+                filter?: string;
+                /** @description Part of the topic, in any case of letters. */
+                search?: string;
+                /** @description Topics, at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetainedTopics"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -2375,6 +3705,85 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    trace: {
+        parameters: {
+            query?: {
+                /** @description The ``id`` of a client, connected or not. */
+                client?: string | null;
+                /** @description A topic filter; all connections are read along for it. */
+                topic?: string | null;
+                /** @description An IP address, or a network: ``192.0.2.0/24``. */
+                address?: string | null;
+                seconds?: number;
+                /** @description How many packets, at most. */
+                packets?: number;
+                /** @description Bytes shown of each payload; 0 for none. */
+                payload?: number;
+                /** @description Server-sent events or JSON lines, where ``Accept`` does not say it. */
+                format?: ("jsonl" | "sse") | null;
+                /** @description Whether a browser keeps it as a file. */
+                download?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    traces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Traces"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    stop_trace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -2433,6 +3842,379 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    access_sets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    what_if: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIf"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    users: {
+        parameters: {
+            query?: {
+                /** @description Which password file: ``id`` of one of ``GET /access``. */
+                set?: string;
+                /** @description Part of the name. */
+                search?: string;
+                /** @description Entries on a page, at most. */
+                limit?: number;
+                /** @description ``next`` of the page before; none for the first page. */
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    add_user: {
+        parameters: {
+            query?: {
+                /** @description Which password file: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserChanged"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    user: {
+        parameters: {
+            query?: {
+                /** @description Which password file: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    set_user_password: {
+        parameters: {
+            query?: {
+                /** @description Which password file: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUserPassword"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserChanged"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: {
+                /** @description Which password file: ``id`` of one of ``GET /access``. */
+                set?: string;
+                /** @description Disconnect the clients that are there by this name. */
+                disconnect?: boolean;
+                /** @description Remove the last user as well, after which nobody is asked for a password any more. */
+                open?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserChanged"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    apply_rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRules"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesApplied"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    validate_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Draft"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Validation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    diff_rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Draft"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesDiff"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    former_rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormerVersions"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    one_former_rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormerText"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    roll_back_rules: {
+        parameters: {
+            query?: {
+                /** @description Which rules: ``id`` of one of ``GET /access``. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rollback"];
+            };
+        };
+        responses: {
+            /** @description It was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesApplied"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -10,3 +10,16 @@ export type ClientDetail = Schemas["ClientDetail"];
 export type Session = Schemas["Session"];
 export type Subscription = Schemas["Subscription"];
 export type Happened = Schemas["Happened"];
+
+// Settings.
+export type ListenerInfo = Schemas["ListenerView"];
+export type Limit = Schemas["LimitView"];
+export type ConfigEntry = Schemas["ConfigEntry"];
+export type Backup = Schemas["BackupView"];
+export type BackupList = Schemas["BackupList"];
+export type LogLine = Schemas["LogLine"];
+export type LogLevel = LogLine["level"];
+export type Account = Schemas["AccountView"];
+export type Role = Account["role"];
+export type Token = Schemas["TokenView"];
+export type AuditEntry = Schemas["Entry"];

@@ -7,6 +7,8 @@ import { Button } from "./basics";
 export function ConfirmDialog(props: {
   title: string;
   action: string;
+  /** Of the button that does it; `danger primary`, if it is not given. */
+  look?: "primary" | "danger primary";
   children: ComponentChildren;
   /** Does it; the dialog stays with the message of the error where this fails. */
   onConfirm: () => Promise<void>;
@@ -43,7 +45,7 @@ export function ConfirmDialog(props: {
         )}
         <div class="actions">
           <Button onClick={() => dialog.current?.close()}>Cancel</Button>
-          <Button type="submit" look="danger primary" disabled={busy}>
+          <Button type="submit" look={props.look ?? "danger primary"} disabled={busy}>
             {props.action}
           </Button>
         </div>
