@@ -26,6 +26,7 @@ from mqttbroker.admin.guard import Guard
 from mqttbroker.admin.pages import Pages
 from mqttbroker.admin.problems import PROBLEM_TYPE, Problem, bad_request
 from mqttbroker.admin.routes import Routes
+from mqttbroker.admin.turns import Turns
 
 __all__ = ["App"]
 
@@ -49,6 +50,7 @@ class App:
         self.routes: Routes = Routes(endpoints)
         self._guard: Guard = guard
         self._pages: Pages = pages or Pages()
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,6 +91,7 @@ class App:
                 raise Problem(403, f"this needs the role {endpoint.role}, and {who.name} has the role {who.role}")
             if endpoint.changes:
                 self.context.login.check_csrf(who, request.headers)
+            await self._turns.others()
         call = Call(
             context=self.context,
             who=who,
@@ -98,6 +101,7 @@ class App:
             headers=request.headers,
             address=request.address,
             secure=request.scheme == "https",
+            turns=self._turns,
         )
         return await self._run(endpoint, call)
 

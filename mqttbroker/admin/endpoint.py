@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_arg
 import msgspec
 from msgspec import Struct
 
+from mqttbroker.admin.turns import Turns
+
 if TYPE_CHECKING:
     from mqttbroker.admin.context import Context
 
@@ -86,6 +88,8 @@ class Call(Generic[Query, Body]):
     """Where the request came from."""
     secure: bool = False
     """Whether it came over TLS."""
+    turns: Turns = field(default_factory=Turns)
+    """For work that is done a part at a time: let others have their turns in between."""
     before: object = None
     after: object = None
     set_headers: list[tuple[str, str]] = field(default_factory=list)

@@ -240,8 +240,11 @@ class Inspection:
         items: list[SubscriptionSummary] = []
         left = SCANNED
         for at in _from(order, place):
+            if left <= 0:
+                return Page(items, encoded(at.name, "", at.position), total, order.ordered)
             session = sessions.get(at.name)
             if session is None:
+                left -= 1
                 continue
             begin = Place(topic_filter, 0.0, 0) if place is not None and at.name == place.name else None
             for each in self._filters(session).walk(begin, False):

@@ -411,6 +411,17 @@ class TestSubscriptions:
         assert [each.topic_filter for page in pages for each in page] == ["y"]
         assert len(pages) > 1
 
+    def test_sessions_that_have_none_are_looked_at_too(
+        self, world: World, look: Inspection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(inspection, "SCANNED", 10)
+        for number in range(35):
+            world.client(f"{number:02}", expiry=60).lose()
+        world.client("last").subscribe("x")
+        pages = every_page(look.subscriptions)
+        assert [each.topic_filter for page in pages for each in page] == ["x"]
+        assert len(pages) == 4
+
     def test_what_comes_and_goes_between_pages(self, world: World, look: Inspection) -> None:
         a, b = world.client("a"), world.client("b")
         a.subscribe("1", "3", "5", "7")

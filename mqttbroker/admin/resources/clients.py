@@ -7,7 +7,7 @@ from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.ids import session_id
 from mqttbroker.admin.problems import not_found
 from mqttbroker.admin.resources.events import page_of_events
-from mqttbroker.admin.resources.paging import checked_cursor, named, sorted_in_turns
+from mqttbroker.admin.resources.paging import named, page_in_turns
 from mqttbroker.admin.types import ClientDetail, ClientPage, ClientQuery, Disconnect, History, PageQuery
 
 __all__ = ["client", "client_history", "clients", "disconnect_client"]
@@ -18,13 +18,14 @@ async def clients(call: Call[ClientQuery, None]) -> ClientPage:
     """A page may have fewer clients than were asked for, or none, while there is a next one: a search looks at so many
     clients for each page.
     """
-    query = call.query
-    await sorted_in_turns(lambda: call.context.inspection.sort_clients(query.sort))
-    with checked_cursor():
-        page = call.context.inspection.clients(query.after, query.limit, query.search, query.sort, query.descending)
-    return ClientPage(
-        items=[shown.client(each) for each in page.items], next=page.next, total=page.total, ordered=page.ordered
+    query, inspection = call.query, call.context.inspection
+    items, page = await page_in_turns(
+        call,
+        lambda after, limit: inspection.clients(after, limit, query.search, query.sort, query.descending),
+        shown.client,
+        lambda: inspection.sort_clients(query.sort),
     )
+    return ClientPage(items=items, next=page.next, total=page.total, ordered=page.ordered)
 
 
 @endpoint("GET", f"{PREFIX}/clients/{{client_id}}", role="viewer", tag="clients", summary="One client")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from mqttbroker.admin.endpoint import Call
 from mqttbroker.admin.ids import session_id
 from mqttbroker.admin.problems import bad_request
+from mqttbroker.broker import Page
 from mqttbroker.sessions import split_client_id
 
-__all__ = ["checked_cursor", "in_turns", "named", "sorted_in_turns"]
+__all__ = ["checked_cursor", "in_turns", "named", "page_in_turns"]
 
+AT_ONCE = 100
+"""Entries that are shown before others have their turns."""
 MOST_TURNS = 10_000
 """Turns of one request: others may put back as much as is taken away."""
 
@@ -27,6 +31,8 @@ class Part(Protocol):
 
 
 P = TypeVar("P", bound=Part)
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -54,7 +60,27 @@ async def in_turns(work: Callable[[], P | None]) -> AsyncIterator[P | None]:
         await asyncio.sleep(0)
 
 
-async def sorted_in_turns(sort: Callable[[], bool]) -> None:
-    """Let a list be sorted a part at a time, and let others have their turn in between."""
-    while sort():
-        await asyncio.sleep(0)
+async def page_in_turns(
+    call: Call[Any, Any],
+    look: Callable[[str | None, int], Page[T]],
+    show: Callable[[T], S],
+    sort: Callable[[], bool] | None = None,
+) -> tuple[list[S], Page[T]]:
+    """What is shown on a page, and the last of the small pages of which it is made; others have their turns in between.
+
+    ``look`` gives what is behind a cursor, ``sort`` sorts a part of the list and says whether another is to follow.
+    """
+    after, limit = call.query.after, call.query.limit
+    shown: list[S] = []
+    while True:
+        while sort is not None and sort():
+            await call.turns.others()
+        wanted = min(limit - len(shown), AT_ONCE)
+        with checked_cursor():
+            page = look(after, wanted)
+        shown += [show(each) for each in page.items]
+        # Fewer than wanted: it has looked at as much as one page may look at.
+        if page.next is None or len(page.items) < wanted or len(shown) == limit:
+            return shown, page
+        after = page.next
+        await call.turns.others()

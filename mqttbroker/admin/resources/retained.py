@@ -6,12 +6,11 @@ from mqttbroker.admin import shown
 from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.payloads import bytes_of
 from mqttbroker.admin.problems import Problem, bad_request, conflict, not_found
-from mqttbroker.admin.resources.paging import checked_cursor, in_turns, sorted_in_turns
+from mqttbroker.admin.resources.paging import in_turns, page_in_turns
 from mqttbroker.admin.resources.publish import accept, checked_message, stored
 from mqttbroker.admin.types import (
     Deleted,
     DeleteRetained,
-    Level,
     LevelPage,
     LevelQuery,
     Retained,
@@ -33,10 +32,13 @@ async def retained_levels(call: Call[LevelQuery, None]) -> LevelPage:
     query = call.query
     if query.prefix and not query.prefix.endswith("/"):
         raise bad_request("expected a slash at the end", "$.prefix")
-    await sorted_in_turns(lambda: call.context.inspection.sort_retained_levels(query.prefix))
-    with checked_cursor():
-        page = call.context.inspection.retained_levels(query.prefix, query.after, query.limit, shown.LEVEL_PREVIEW + 1)
-    items: list[Level] = [shown.level(each) for each in page.items]
+    inspection = call.context.inspection
+    items, page = await page_in_turns(
+        call,
+        lambda after, limit: inspection.retained_levels(query.prefix, after, limit, shown.LEVEL_PREVIEW + 1),
+        shown.level,
+        lambda: inspection.sort_retained_levels(query.prefix),
+    )
     return LevelPage(prefix=query.prefix, items=items, next=page.next, total=page.total)
 
 

@@ -11,7 +11,7 @@ from mqttbroker.admin.context import Context
 from mqttbroker.admin.endpoint import PREFIX, Call, Output, endpoint
 from mqttbroker.admin.problems import Problem, not_found
 from mqttbroker.admin.queues import Depths
-from mqttbroker.admin.resources.paging import checked_cursor, in_turns, named, sorted_in_turns
+from mqttbroker.admin.resources.paging import checked_cursor, in_turns, named, page_in_turns
 from mqttbroker.admin.shown import PREVIEW
 from mqttbroker.admin.types import Next, Ordered, PageQuery, Queued, Session, SessionQuery, Total
 
@@ -57,13 +57,17 @@ async def sessions(call: Call[SessionQuery, None]) -> SessionPage:
     many sessions for each page.
     """
     query, context = call.query, call.context
-    await sorted_in_turns(lambda: context.inspection.sort_sessions(query.sort))
-    with checked_cursor():
-        page = context.inspection.sessions(
-            query.after, query.limit, query.search, query.sort, query.descending, query.connected
-        )
+    inspection = context.inspection
+    items, page = await page_in_turns(
+        call,
+        lambda after, limit: inspection.sessions(
+            after, limit, query.search, query.sort, query.descending, query.connected
+        ),
+        lambda each: shown.session(each, context.feed),
+        lambda: inspection.sort_sessions(query.sort),
+    )
     return SessionPage(
-        items=[shown.session(each, context.feed) for each in page.items],
+        items=items,
         next=page.next,
         total=page.total,
         ordered=page.ordered,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqttbroker.admin import shown
 from mqttbroker.admin.endpoint import PREFIX, Call, endpoint
 from mqttbroker.admin.problems import bad_request
-from mqttbroker.admin.resources.paging import checked_cursor, named, sorted_in_turns
+from mqttbroker.admin.resources.paging import checked_cursor, named, page_in_turns
 from mqttbroker.admin.types import ReceiverPage, ReceiverQuery, SubscriptionPage, SubscriptionQuery
 from mqttbroker.topics import InvalidTopicName, check_topic_name
 
@@ -15,13 +15,15 @@ __all__ = ["receivers", "subscriptions"]
 @endpoint("GET", f"{PREFIX}/subscriptions", role="viewer", tag="subscriptions", summary="Subscriptions")
 async def subscriptions(call: Call[SubscriptionQuery, None]) -> SubscriptionPage:
     """By client and topic filter. A page may have fewer than were asked for, or none, while there is a next one."""
-    query = call.query
-    client_id, mount_point = named(query.client) if query.client else (None, "")
-    if client_id is None:
-        await sorted_in_turns(call.context.inspection.sort_sessions)
-    with checked_cursor():
-        page = call.context.inspection.subscriptions(query.after, query.limit, query.search, client_id, mount_point)
-    return SubscriptionPage(items=[shown.subscription(each) for each in page.items], next=page.next, total=page.total)
+    query, inspection = call.query, call.context.inspection
+    client = named(query.client) if query.client else (None, "")
+    items, page = await page_in_turns(
+        call,
+        lambda after, limit: inspection.subscriptions(after, limit, query.search, *client),
+        shown.subscription,
+        None if query.client else inspection.sort_sessions,
+    )
+    return SubscriptionPage(items=items, next=page.next, total=page.total)
 
 
 @endpoint("GET", f"{PREFIX}/receivers", role="viewer", tag="subscriptions", summary="Who would receive a message?")
