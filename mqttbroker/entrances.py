@@ -25,7 +25,7 @@ from mqttbroker.listeners.sockets import format_address
 if TYPE_CHECKING:
     from mqttbroker.listeners.tls import TlsFiles
 
-__all__ = ["make_listener", "with_sockets"]
+__all__ = ["admin_tls", "make_listener", "with_sockets"]
 
 
 def make_listener(listener: ListenerConfig, config: Config, access: Access, log: Log) -> Listener:
@@ -55,6 +55,14 @@ def make_listener(listener: ListenerConfig, config: Config, access: Access, log:
         trusted=trusted,
         reuse_port=listener.reuse_port,
     )
+
+
+def admin_tls(config: Config, log: Log) -> TlsFiles | None:
+    """The certificate of the admin server, where it has one. Raises :class:`TlsError`."""
+    tls = config.admin.tls
+    if tls is None or not config.admin.enabled:
+        return None
+    return _tls(TlsConfig(tls.certificate, tls.key), ("http/1.1",), log)
 
 
 def with_sockets(

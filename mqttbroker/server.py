@@ -22,7 +22,7 @@ from mqttbroker.admin.log_lines import LogLines
 from mqttbroker.admin.monitor import Monitor
 from mqttbroker.broker import Authenticator, Authorizer, BrokerCore, Log
 from mqttbroker.config import Config, check_exposure
-from mqttbroker.entrances import make_listener, with_sockets
+from mqttbroker.entrances import admin_tls, make_listener, with_sockets
 from mqttbroker.inprocess import LocalSubscription, local_message
 from mqttbroker.listeners import Clock, Host, Listener
 from mqttbroker.logs import log_event, log_to_logging
@@ -48,6 +48,8 @@ COLLECT_AFTER = (20_000, 5, 20)
 """Objects made and not gone after which the garbage collector looks at the young ones; how often it does so before it
 looks at the older ones as well; and how often that before it looks at all.
 """
+ADMIN = "admin server"
+"""What the admin server is called among listeners that speak TLS."""
 DAY = 86_400.0
 EXPIRY_WARNING = 21 * DAY
 """Seconds before a certificate runs out from which on the log says so every day."""
@@ -83,6 +85,7 @@ class Broker:
         self._access: Access | None = None
         self._listeners: list[Listener] = []
         self._host: Host | None = None
+        self._admin_tls: TlsFiles | None = None
         self.admin: AdminServer | None = None
         """The server of the HTTP API, while there is one."""
         self.monitor: Monitor | None = None
@@ -117,6 +120,7 @@ class Broker:
         self._hurry.clear()
         access = Access(config, self._authenticator, self._authorizer, loop, self._log)
         listeners = [make_listener(each, config, access, self._log) for each in config.listeners]
+        self._admin_tls = admin_tls(config, self._log)
         store = self._store or self._open_store(loop)
         try:
             core = BrokerCore(config.limits, store, access.authorizer, self._log, clock())
@@ -136,7 +140,7 @@ class Broker:
             raise
         self._host.start()
         self.monitor.start(clock())
-        if any(listener.tls is not None for listener in listeners):
+        if self._tls:
             self._watch()
 
     async def _listen(self, listener: Listener, retry: bool) -> None:
@@ -156,10 +160,12 @@ class Broker:
     async def _start_admin(self) -> None:
         # Only now, since it imports much that a broker without it has no use for.
         from mqttbroker.admin.server import AdminServer
+        from mqttbroker.listeners.tls import lasting_context
 
         lines = self._log
         assert isinstance(lines, LogLines)
-        self.admin = AdminServer(self, lines)
+        tls = self._admin_tls
+        self.admin = AdminServer(self, lines, None if tls is None else lasting_context(tls))
         await self.admin.start()
 
     def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
@@ -214,6 +220,7 @@ class Broker:
             self._access.close()
             self._access = None
         self._listeners = []
+        self._admin_tls = None
         self._host = None
 
     # What is read again.
@@ -225,7 +232,7 @@ class Broker:
         Users and rules are replaced together, certificates listener by listener. Connections that are open stay, and
         are held to the new rules. What is wrong is logged, and what was there stays in force.
         """
-        certificates = [self._reload_tls(each.name, each.tls) for each in self._listeners if each.tls is not None]
+        certificates = [self._reload_tls(name, tls) for name, tls in self._tls]
         accounts = self.admin is None or self.admin.reload()
         return self._reload_access() and accounts and all(certificates)
 
@@ -254,11 +261,10 @@ class Broker:
         """Notice certificates that were replaced on disk, and those that run out."""
         host = self._running
         self._watching = host.loop.call_later(WATCH, self._watch)
-        for listener in self._listeners:
-            if listener.tls is not None:
-                if listener.tls.changed():
-                    self._reload_tls(listener.name, listener.tls)
-                self._warn_of_expiry(listener.name, listener.tls, host.clock())
+        for name, tls in self._tls:
+            if tls.changed():
+                self._reload_tls(name, tls)
+            self._warn_of_expiry(name, tls, host.clock())
 
     def _warn_of_expiry(self, listener: str, tls: TlsFiles, now: float) -> None:
         """Once a day, for each certificate that runs out soon, and for lists of revoked ones."""
@@ -274,8 +280,16 @@ class Broker:
 
     @property
     def certificates(self) -> dict[str, list[CertificateInfo]]:
-        """The certificates that listeners show, by name of listener: what is in them, and how long they are good."""
-        return {each.name: list(each.tls.certificates) for each in self._listeners if each.tls is not None}
+        """The certificates that listeners and the admin server show, by name of listener: what is in them, and how
+        long they are good.
+        """
+        return {name: list(tls.certificates) for name, tls in self._tls}
+
+    @property
+    def _tls(self) -> list[tuple[str, TlsFiles]]:
+        """What speaks TLS, by its name."""
+        found = [(each.name, each.tls) for each in self._listeners if each.tls is not None]
+        return found if self._admin_tls is None else [*found, (ADMIN, self._admin_tls)]
 
     @property
     def connections(self) -> dict[str, int]:

@@ -30,10 +30,10 @@ class LocalTokenFile:
         self._log = log
         self._content: bytes = b""
 
-    def write(self, secret: str, host: str, port: int) -> None:
+    def write(self, secret: str, host: str, port: int, scheme: str = "http") -> None:
         """Put a token there; ``host`` and ``port`` are where the server listens."""
         host = LOOPBACK.get(host, host)
-        self._content = f"{secret}\nhttp://{f'[{host}]' if ':' in host else host}:{port}\n".encode()
+        self._content = f"{secret}\n{scheme}://{f'[{host}]' if ':' in host else host}:{port}\n".encode()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)  # So that it belongs to this account, whoever has made the one before.

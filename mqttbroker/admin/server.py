@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -108,7 +109,9 @@ class AdminServer:
     Raises :class:`SecurityError` where the accounts cannot be used, from the start; ``OSError`` where it cannot listen.
     """
 
-    def __init__(self, broker: Administered, log: LogLines) -> None:
+    def __init__(self, broker: Administered, log: LogLines, tls: ssl.SSLContext | None = None) -> None:
+        """Without ``tls`` it speaks plain HTTP."""
+        self._tls = tls
         self._settings = broker.config.admin
         self._log: Log = log
         self._offload = Offload()
@@ -174,7 +177,11 @@ class AdminServer:
         config.load()
         try:
             self._server = await loop.create_server(
-                lambda: _Protocol(config, self._state, {}), settings.host, settings.port
+                lambda: _Protocol(config, self._state, {}),
+                settings.host,
+                settings.port,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else HEADERS_TIMEOUT,
             )
         except OSError as error:
             reason = f"the admin server cannot listen on {settings.host} port {settings.port}: {error.strerror}"
@@ -184,9 +191,9 @@ class AdminServer:
             self._accounts.save()
         self._events.listen(self._feed.tell)
         if self._local_token is not None:
-            self._local_token.write(self._accounts.make_local_token(), *self.address)
+            self._local_token.write(self._accounts.make_local_token(), *self.address, scheme=self._scheme)
         self._log("info", "admin server listening", url=self.url)
-        if not is_loopback(settings.host):
+        if not is_loopback(settings.host) and self._tls is None:
             self._log("warning", "the admin server speaks plain HTTP, and others reach its address", url=self.url)
 
     def reload(self) -> bool:
@@ -208,7 +215,11 @@ class AdminServer:
     def url(self) -> str:
         """Where browsers find it."""
         host, port = self.address
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._tls is None else "https"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -94,7 +94,8 @@ def check_config(
     if alike:
         typer.echo("\n".join(everywhere[0]))
     if config.admin.enabled:
-        typer.echo(f"admin server: {config.admin.host} port {config.admin.port}")
+        tls = " with TLS" if config.admin.tls is not None else ""
+        typer.echo(f"admin server{tls}: {config.admin.host} port {config.admin.port}")
     if config.data_dir is None or config.durability == "none":
         typer.echo("data directory: none, everything is kept in memory")
     else:
@@ -133,7 +134,7 @@ def _read_files(config: Config) -> Access:
 
     from mqttbroker.access import Access
     from mqttbroker.admin.accounts import Accounts, accounts_path
-    from mqttbroker.entrances import make_listener
+    from mqttbroker.entrances import admin_tls, make_listener
     from mqttbroker.security import SecurityError, TlsError
 
     def tell(level: str, event: str, /, **details: object) -> None:
@@ -144,6 +145,7 @@ def _read_files(config: Config) -> Access:
         access = Access(config, None, None, loop, tell)
         for listener in config.listeners:
             make_listener(listener, config, access, tell)
+        admin_tls(config, tell)
         accounts = accounts_path(config.admin, config.data_dir)
         if config.admin.enabled and accounts is not None and accounts.exists():
             Accounts(accounts)

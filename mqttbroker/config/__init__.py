@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from mqttbroker.config.admin import LOCAL_TOKEN_FILE, AdminConfig
+from mqttbroker.config.admin import LOCAL_TOKEN_FILE, AdminConfig, AdminTlsConfig
 from mqttbroker.config.exposure import check_exposure
 from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
@@ -16,6 +16,7 @@ from mqttbroker.config.security import SecurityConfig
 __all__ = [
     "LOCAL_TOKEN_FILE",
     "AdminConfig",
+    "AdminTlsConfig",
     "CertificateConfig",
     "Config",
     "ConfigError",

@@ -5,15 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LOCAL_TOKEN_FILE", "AdminConfig"]
+__all__ = ["LOCAL_TOKEN_FILE", "AdminConfig", "AdminTlsConfig"]
 
 LOCAL_TOKEN_FILE = "admin-token"
 """In the data directory: by it, programs of the broker's own account use the admin server while that runs."""
 
 
 @dataclass(frozen=True, slots=True)
+class AdminTlsConfig:
+    """Encryption of the admin server: the table ``[admin.tls]``, which turns it on."""
+
+    certificate: Path | None = None
+    """The certificate and those that it was signed with, in PEM."""
+    key: Path | None = None
+    """Its private key, in PEM; ``None``: in the same file."""
+
+    def __post_init__(self) -> None:
+        if self.certificate is None:
+            raise ValueError("certificate: expected a path in quotes")
+
+
+@dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """Where people and programs look after the broker. It speaks plain HTTP; TLS is a proxy's."""
+    """Where people and programs look after the broker. It speaks plain HTTP where there is no ``tls``."""
 
     enabled: bool = False
     """Whether there is an admin server."""
@@ -31,6 +45,7 @@ class AdminConfig:
     """Where backups of the store are kept. ``None``: ``backups`` in the data directory."""
     trusted_hosts: tuple[str, ...] = ()
     """Names by which browsers reach the server, besides ``localhost`` and all addresses."""
+    tls: AdminTlsConfig | None = None
 
     def __post_init__(self) -> None:
         if not self.host:

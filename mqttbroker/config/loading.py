@@ -205,10 +205,12 @@ def _hint(key: Key) -> str:
     near = difflib.get_close_matches(str(name), keys.children(tuple(above)), 1)
     if near:
         return f"; did you mean {keys.dotted((*above, near[0]))}?"
-    # A table below comes first, then whatever is least deep: limits.max_qos before listeners.0.limits.max_qos.
+    # A table below comes first, then whatever is least deep: limits.max_qos before listeners.0.limits.max_qos. Who does
+    # not speak of the admin server means listeners: listeners.0.tls before admin.tls.
     below: list[Key] = [(*above, table, name) for table in keys.children(tuple(above))]
     elsewhere = sorted((known[: known.index(name) + 1] for known in keys.every_key() if name in known), key=len)
-    meant = next((each for each in (*below, *elsewhere) if keys.exists(each)), None)
+    found = [each for each in (*below, *elsewhere) if keys.exists(each)]
+    meant = min(found, key=lambda each: each[0] == "admin" != key[0], default=None)
     return f"; did you mean {keys.dotted(meant)}?" if meant else ""
 
 

@@ -29,7 +29,7 @@ from mqttbroker.listeners.certificates import CertificateFiles, Loaded, ServerCo
 from mqttbroker.listeners.watched_file import WatchedFile
 from mqttbroker.security import TlsError
 
-__all__ = ["CertificateFiles", "CertificateInfo", "TlsFiles", "TlsSettings", "client_certificate"]
+__all__ = ["CertificateFiles", "CertificateInfo", "TlsFiles", "TlsSettings", "client_certificate", "lasting_context"]
 
 ATTEMPTS: Final = 3
 """How often files are read that change while they are read."""
@@ -102,6 +102,20 @@ class TlsFiles:
                 return loaded
         changing = ", ".join(str(file.path) for file in self._files)
         raise TlsError(f"{changing}: expected files that nobody writes while they are read")
+
+
+def lasting_context(files: TlsFiles) -> ssl.SSLContext:
+    """A context for a server that is given one for good: it shows the certificate that is in force, whatever was read
+    since. Only for files with one certificate, and without certificates of clients.
+    """
+    first = files.context
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, server_name: str | None, _: ssl.SSLContext) -> None:
+        if files.context is not first:
+            connection.context = files.context
+
+    first.sni_callback = choose
+    return first
 
 
 def client_certificate(connection: ssl.SSLObject | ssl.SSLSocket | None) -> ClientCertificate | None:

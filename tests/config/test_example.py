@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mqttbroker.broker.limits import Limits
-from mqttbroker.config import CertificateConfig, Config, TlsConfig, check_exposure, keys, load_config
+from mqttbroker.config import AdminTlsConfig, CertificateConfig, Config, TlsConfig, check_exposure, keys, load_config
 from mqttbroker.security import AccessList
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -25,7 +25,11 @@ LISTENER: Final[keys.Key] = ("listeners", 0)
 TLS: Final[keys.Key] = (*LISTENER, "tls")
 
 # Absent until somebody writes them, so that a configuration without anything has none of their values.
-OPTIONAL_TABLES: Final[dict[keys.Key, type]] = {TLS: TlsConfig, (*TLS, "certificates", 0): CertificateConfig}
+OPTIONAL_TABLES: Final[dict[keys.Key, type]] = {
+    TLS: TlsConfig,
+    (*TLS, "certificates", 0): CertificateConfig,
+    ("admin", "tls"): AdminTlsConfig,
+}
 
 # Whose keys are explained in the table of the same name, once for all.
 EXPLAINED_ELSEWHERE: Final[dict[keys.Key, str]] = {
@@ -41,6 +45,7 @@ COMPANIONS: Final[dict[keys.Key, dict[str, object]]] = {
     (*LISTENER, "username_from"): {**ASKED, "listeners.0.tls.client_certificates": "optional"},
     (*TLS, "client_ca"): {**ASKED, "listeners.0.tls.client_certificates": "required"},
     (*TLS, "crl"): {**ASKED, "listeners.0.tls.client_certificates": "required"},
+    ("admin", "tls", "key"): {"admin.tls.certificate": "server.pem"},
     (*TLS, "certificates", 0, "key"): {
         "listeners.0.tls.certificate": "server.pem",
         "listeners.0.tls.certificates.0.certificate": "other.pem",
@@ -139,7 +144,9 @@ def test_the_example_of_rules_is_correct() -> None:
 
 def test_users_that_it_names_are_enough_for_other_machines(tmp_path: Path) -> None:
     path = tmp_path / "mqttbroker.toml"
-    security = re.sub(KEY, r"\1 = \2", EXAMPLE.read_text(encoding="utf-8").partition("\n[security]\n")[2])
+    security = re.sub(
+        KEY, r"\1 = \2", EXAMPLE.read_text(encoding="utf-8").partition("\n[security]\n")[2].partition("\n[")[0]
+    )
     path.write_text(f'listeners = [{{host = "0.0.0.0"}}]\n[security]\n{security}', encoding="utf-8")
     config = load_config(path, {})
     assert config.security.password_file == tmp_path / "users.txt"
