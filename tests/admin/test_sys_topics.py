@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from paho.mqtt.subscribe import simple
@@ -13,8 +15,10 @@ from mqttbroker.admin.sys_topics import SysTopics
 from mqttbroker.broker import Limits
 from mqttbroker.config import Config, ListenerConfig, SysConfig
 from mqttbroker.protocol import SubscriptionRequest
+from mqttbroker.server import Broker
 from mqttbroker.testing.running import RunningBroker
 from tests.broker.support import Peer, World
+from tests.support.mosquitto import running_mosquitto
 from tests.support.tools import require_tool
 
 NAMES = {
@@ -152,6 +156,39 @@ def test_consumers_made_for_mosquitto() -> None:
     assert found["version"].startswith("mqttbroker version ")
     assert (found["load/bytes/received/1min"], found["retained messages/count"]) == ("0.00", "0")
     assert {each.topic.removeprefix("$SYS/broker/"): each.payload.decode() for each in by_paho} == found
+
+
+def form(text: str) -> str:
+    """What a value looks like: its digits and its version made alike."""
+    return re.sub(r"\d+", "1", re.sub(r"^\w+ version \S+$", "NAME version X", text))
+
+
+async def heard(port: int, names: set[str]) -> dict[str, str]:
+    """What ``mosquitto_sub`` has printed of all that a broker says of itself, when these names are among it."""
+    command = [require_tool("mosquitto_sub"), "-p", str(port), "-t", "$SYS/broker/#", "-F", "%t=%p"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    found: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(30):
+            while names - found.keys():
+                line = (await process.stdout.readline()).decode().rstrip("\n")
+                assert line, f"mosquitto_sub has ended, and not seen {names - found.keys()}"
+                name, _, value = line.removeprefix("$SYS/broker/").partition("=")
+                found[name] = value
+    finally:
+        process.kill()
+        await process.wait()
+    return found
+
+
+async def test_all_that_mosquitto_has_is_there_and_looks_alike(tmp_path: Path) -> None:
+    async with running_mosquitto(tmp_path) as port:
+        theirs = await heard(port, NAMES | {"heap/current", "heap/maximum"})
+    async with Broker(Config(listeners=(ListenerConfig(port=0),))) as broker:
+        ours = await heard(broker.port, set(theirs))
+    assert theirs.keys() - ours.keys() == set()
+    assert {name: form(ours[name]) for name in theirs} == {name: form(value) for name, value in theirs.items()}
 
 
 def test_none_where_they_are_turned_off() -> None:

@@ -20,6 +20,7 @@ max_keepalive 65535
 max_topic_alias 100
 max_packet_size 8388608
 set_tcp_nodelay true
+sys_interval 1
 """
 _ATTEMPTS = 5
 
