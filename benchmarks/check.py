@@ -147,17 +147,21 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
+    parser.add_argument("--only", metavar="N,N", help="scenarios, by their numbers")
     parser.add_argument("--update", action="store_true", help="keep the figures of this run")
     parser.add_argument("--baseline", type=Path, default=BASELINE, metavar="FILE")
     options = parser.parse_args(words)
+    if options.update and options.only:
+        parser.error("all figures are kept together: --update goes without --only")
     if not options.update and not options.baseline.exists():
         parser.exit(2, f"There is no {options.baseline}; --update makes one.\n")
     before = read(options.baseline) if options.baseline.exists() else {}
-    now = run(options.rounds, options.seconds, range(1, len(SCENARIOS) + 1))
+    numbers = [int(each) for each in options.only.split(",")] if options.only else range(1, len(SCENARIOS) + 1)
+    now = run(options.rounds, options.seconds, numbers)
     common = [reference for reference in REFERENCES if reference in now and (reference in before or options.update)]
     if not common:
         parser.exit(2, "There is no reference that the kept figures have as well.\n")
-    found = verdicts(before.get(common[0], {}), now[common[0]])
+    found = [each for each in verdicts(before.get(common[0], {}), now[common[0]]) if each.number in numbers]
     if not options.update and (again := {verdict.number for verdict in found if verdict.worse}):
         print("Once more, since something is worse:")
         repeated = run(options.rounds, options.seconds, again)
