@@ -73,7 +73,7 @@ def build(name: str) -> None:
         copy = source / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
-    environment = os.environ | {"MQTTBROKER_COMPILE": "1" if name == "compiled" else "0"}
+    environment = os.environ | {"MQTTBROKER_COMPILE": "1" if name == "compiled" else "0", "MQTTBROKER_CONSOLE": "0"}
     _run([*_pip(), "--no-deps", "--target", str(target), str(source)], environment)
     stamp.write_text(digest.hexdigest(), encoding="utf-8")
 
