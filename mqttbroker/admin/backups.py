@@ -35,6 +35,8 @@ RESERVE: Final = 64 * 1024 * 1024
 """Bytes of the disk that a backup leaves free."""
 CHUNK: Final = 256 * 1024
 """Bytes of a backup that are in memory while it is sent."""
+NICE: Final = 10
+"""How far the process that copies stands back behind others."""
 MOST_SHOWN: Final = 1_000
 
 _STORE: Final = "data.mdb"
@@ -153,6 +155,9 @@ class Backups:
                 self._process = process
                 if self._closed:
                     process.terminate()
+                # Clients come first. Windows has no such thing.
+                with suppress(AttributeError, OSError):
+                    os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
                 _, said = process.communicate()
             if self._closed:
                 raise StoreError("the broker was stopped")

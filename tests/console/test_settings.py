@@ -330,7 +330,7 @@ class TestAudit:
         section(page, "Audit log")
         entries = page.get_by_role("list", name="Changes, the newest first").get_by_role("listitem")
         expect(entries.first).to_contain_text("refused 404")
-        change = entries.filter(has_text="put account eve").first
+        change = entries.filter(has_text="set account eve").first
         change.locator("summary").click()
         expect(change.locator("del")).to_have_text("viewer")
         expect(change.locator("ins")).to_have_text("admin")

@@ -6,7 +6,7 @@ import type { AuditEntry } from "../../api/types";
 import { Badge, Button, EmptyState, Failure, Field, Spinner } from "../../design/basics";
 import { clock, count } from "../../format";
 import { go, linkTo, place } from "../../router";
-import { differences, words } from "./words";
+import { differences, subject, words } from "./words";
 
 const EVERY = 10_000;
 const STEP = 100;
@@ -63,7 +63,9 @@ export function Audit(): JSX.Element {
 
 function Entry({ entry }: { entry: AuditEntry }): JSX.Element {
   const good = entry.status < 400;
-  const about = Object.values(entry.path).join(" ");
+  const about = subject(entry);
+  // Who logs in is nobody yet.
+  const who = entry.who || (entry.action === "log_in" && about) || "nobody";
   const changes = differences(entry.before, entry.after);
   const asked = differences(null, entry.request);
   return (
@@ -73,10 +75,10 @@ function Entry({ entry }: { entry: AuditEntry }): JSX.Element {
           <time class="number muted" dateTime={new Date(entry.time * 1000).toISOString()}>
             {clock(entry.time)}
           </time>
-          <span class="who">{entry.who || "nobody"}</span>
+          <span class="by">{who}</span>
           <span class="what">
             {words(entry.action)}
-            {about && <span class="mono"> {about}</span>}
+            {about && about !== who && <span class="mono"> {about}</span>}
           </span>
           {good ? <Badge tone="good">done</Badge> : <Badge tone="warn">refused {entry.status}</Badge>}
         </summary>
@@ -115,5 +117,5 @@ function Entry({ entry }: { entry: AuditEntry }): JSX.Element {
 }
 
 function haystack(entry: AuditEntry): string {
-  return [entry.who, entry.address, words(entry.action), ...Object.values(entry.path)].join(" ").toLowerCase();
+  return [entry.who, entry.address, words(entry.action), subject(entry)].join(" ").toLowerCase();
 }

@@ -20,7 +20,10 @@ export function Configuration(): JSX.Element {
     return error ? <Failure error={error} retry={refresh} /> : <Spinner what="the configuration" retry={refresh} />;
   }
   const found = data.entries.filter((each) => (!changed || each.changed) && matches(each, search));
-  const tables = [...new Set(found.map((each) => each.table))];
+  const all = [...new Set(found.map((each) => each.table))];
+  // Of tables in which nothing stands, their names are enough, unless somebody looks for something.
+  const empty = search ? [] : all.filter((table) => found.every((each) => each.table !== table || each.value === null));
+  const tables = all.filter((table) => !empty.includes(table));
   return (
     <>
       <div class="filters" role="search">
@@ -41,7 +44,7 @@ export function Configuration(): JSX.Element {
           Only what is set ({count(data.entries.filter((each) => each.changed).length)})
         </label>
       </div>
-      {tables.length === 0 && (
+      {all.length === 0 && (
         <div class="card">
           <EmptyState title={search ? `Nothing matches “${search}”` : "Everything is as it is by default"}>
             <Button onClick={() => ask({ search: "", changed: false })}>Show everything</Button>
@@ -50,7 +53,7 @@ export function Configuration(): JSX.Element {
       )}
       {tables.map((table) => (
         <Card key={table} title={table ? `[${table}]` : "At the top"}>
-          <ul class="rows">
+          <ul class="rows config">
             {found
               .filter((each) => each.table === table)
               .map((each) => (
@@ -59,6 +62,18 @@ export function Configuration(): JSX.Element {
           </ul>
         </Card>
       ))}
+      {empty.length > 0 && (
+        <p class="muted hint">
+          Nothing is set in{" "}
+          {empty.map((table, index) => (
+            <>
+              {index > 0 && ", "}
+              <span class="mono">[{table}]</span>
+            </>
+          ))}
+          .
+        </p>
+      )}
       <p class="muted hint">
         It is in the file, the environment and the options of the command, and read when the broker starts. Secrets are
         in files of their own, which are named and not shown.

@@ -45,7 +45,7 @@ export function Log(): JSX.Element {
   const found = (lines ?? []).filter((each) => ORDER[each.level] >= ORDER[least] && (!text || has(each, text)));
   return (
     <>
-      <div class="filters" role="search">
+      <div class="filters log-filters" role="search">
         <Level />
         <Select label="Show from" value={least} options={LEVELS} onChange={(level) => ask({ level })} />
         <Field

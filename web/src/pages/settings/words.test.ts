@@ -1,6 +1,17 @@
 import { expect, it } from "vitest";
 import type { Limit, ListenerInfo } from "../../api/types";
-import { connectLines, differences, expiry, limitText, onlyThisMachine, partUsed, percent, plain } from "./words";
+import {
+  connectLines,
+  differences,
+  expiry,
+  limitText,
+  onlyThisMachine,
+  partUsed,
+  percent,
+  plain,
+  subject,
+  words,
+} from "./words";
 
 const listener = (changes: Partial<ListenerInfo>): ListenerInfo => ({
   name: "x",
@@ -67,4 +78,12 @@ it("finds what differs", () => {
   expect(differences({ a: { b: null } }, null)).toEqual([{ key: "a.b", before: "not set", after: null }]);
   expect(differences(null, null)).toEqual([]);
   expect([plain([]), plain(""), plain({ a: 1 })]).toEqual(["none", "empty", '{"a":1}']);
+});
+
+it("says what a change was about", () => {
+  expect(subject({ path: { name: "eve" }, request: {} })).toBe("eve");
+  expect(subject({ path: {}, request: { query: { topic: "a/b" }, body: { payload: "x" } } })).toBe("a/b");
+  expect(subject({ path: {}, request: { body: { name: "admin" } } })).toBe("admin");
+  expect(subject({ path: {}, request: {} })).toBe("");
+  expect([words("put_account"), words("make_backup")]).toEqual(["set account", "make backup"]);
 });

@@ -1,5 +1,5 @@
 // What the settings page says of listeners, limits, certificates and changes. No components.
-import type { Limit, ListenerInfo } from "../../api/types";
+import type { AuditEntry, Limit, ListenerInfo } from "../../api/types";
 import { bytes, count, duration } from "../../format";
 
 type Tone = "neutral" | "good" | "warn" | "bad";
@@ -125,7 +125,25 @@ export function plain(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** `put_account` as "put account". */
+const ACTIONS: Record<string, string> = {
+  put_account: "set account",
+  purge_queue: "purge queue of",
+  disconnect_client: "disconnect",
+  end_session: "end session of",
+  change_password: "change own password",
+  reload_files: "reload files",
+};
+
+/** The name of an operation as people read it. */
 export function words(name: string): string {
-  return name.replaceAll("_", " ");
+  return ACTIONS[name] ?? name.replaceAll("_", " ");
+}
+
+/** What a change was about: what its path names, or its topic, or who has tried to log in. */
+export function subject(entry: Pick<AuditEntry, "path" | "request">): string {
+  const named = Object.values(entry.path).join(" ");
+  if (named) return named;
+  const { query, body } = entry.request as { query?: Record<string, unknown>; body?: Record<string, unknown> };
+  const found = query?.["topic"] ?? body?.["topic"] ?? body?.["filter"] ?? body?.["name"] ?? body?.["level"];
+  return typeof found === "string" ? found : "";
 }
