@@ -25,9 +25,10 @@ from mqttbroker.config import Config, check_exposure
 from mqttbroker.entrances import admin_tls, make_listener, with_sockets
 from mqttbroker.inprocess import LocalSubscription, local_message
 from mqttbroker.listeners import Clock, Host, Listener
+from mqttbroker.listeners.renewal import Renewal
 from mqttbroker.logs import log_event, log_to_logging
 from mqttbroker.protocol import NO_PROPERTIES, Properties
-from mqttbroker.security import SecurityError, TlsError
+from mqttbroker.security import SecurityError
 from mqttbroker.storage import MemoryStore, Store, StoreError
 from mqttbroker.storage.lmdb import LmdbStore
 
@@ -40,8 +41,6 @@ __all__ = ["Broker", "serve"]
 
 STOP_TIMEOUT = 5.0
 """Seconds in which clients may take what was written for them before a stopping broker cuts them off."""
-WATCH = 5.0
-"""Seconds between two looks at the files of certificates."""
 SPARE_FILES = 100
 """Files that the broker has open besides its connections, at most."""
 COLLECT_AFTER = (20_000, 5, 20)
@@ -50,9 +49,6 @@ looks at the older ones as well; and how often that before it looks at all.
 """
 ADMIN = "admin server"
 """What the admin server is called among listeners that speak TLS."""
-DAY = 86_400.0
-EXPIRY_WARNING = 21 * DAY
-"""Seconds before a certificate runs out from which on the log says so every day."""
 
 
 class Broker:
@@ -85,14 +81,12 @@ class Broker:
         self._access: Access | None = None
         self._listeners: list[Listener] = []
         self._host: Host | None = None
-        self._admin_tls: TlsFiles | None = None
+        self._renewal: Renewal | None = None
         self.admin: AdminServer | None = None
         """The server of the HTTP API, while there is one."""
         self.monitor: Monitor | None = None
         """What is measured while the broker runs."""
         self._hurry: asyncio.Event = asyncio.Event()
-        self._watching: asyncio.TimerHandle | None = None
-        self._warned: dict[tuple[str, float], float] = {}
         self.failed: asyncio.Event = asyncio.Event()
         """Set when the store has failed and the broker should stop; :attr:`failure` says why."""
         self.failure: Exception | None = None
@@ -120,7 +114,7 @@ class Broker:
         self._hurry.clear()
         access = Access(config, self._authenticator, self._authorizer, loop, self._log)
         listeners = [make_listener(each, config, access, self._log) for each in config.listeners]
-        self._admin_tls = admin_tls(config, self._log)
+        of_admin = admin_tls(config, self._log)
         store = self._store or self._open_store(loop)
         try:
             core = BrokerCore(config.limits, store, access.authorizer, self._log, clock())
@@ -129,19 +123,20 @@ class Broker:
             raise
         self._access = access
         self._host = Host(core, clock, loop)
+        named = [*((each.name, each.tls) for each in listeners), (ADMIN, of_admin)]
+        self._renewal = Renewal(((name, tls) for name, tls in named if tls is not None), clock, self._log)
         self.monitor = Monitor(self, loop, self._log)
         try:
             for listener, settings in zip(listeners, config.listeners, strict=True):
                 await self._listen(listener, settings.retry_bind)
             if config.admin.enabled:
-                await self._start_admin()
+                await self._start_admin(of_admin)
         except BaseException:
             await self.stop()
             raise
         self._host.start()
         self.monitor.start(clock())
-        if self._tls:
-            self._watch()
+        self._renewal.start(loop)
 
     async def _listen(self, listener: Listener, retry: bool) -> None:
         host = self._running
@@ -157,14 +152,13 @@ class Broker:
             where: dict[str, object] = {"host": address, "port": port} if port else {"socket": address}
             self._log("info", "listening", listener=listener.name, **where)
 
-    async def _start_admin(self) -> None:
+    async def _start_admin(self, tls: TlsFiles | None) -> None:
         # Only now, since it imports much that a broker without it has no use for.
         from mqttbroker.admin.server import AdminServer
         from mqttbroker.listeners.tls import lasting_context
 
         lines = self._log
         assert isinstance(lines, LogLines)
-        tls = self._admin_tls
         self.admin = AdminServer(self, lines, None if tls is None else lasting_context(tls))
         await self.admin.start()
 
@@ -210,9 +204,9 @@ class Broker:
         if self.monitor is not None:
             self.monitor.stop()
             self.monitor = None
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+        if self._renewal is not None:
+            self._renewal.stop()
+            self._renewal = None
         for carrier in list(host.carriers):
             carrier.abort()
         host.core.store.close()
@@ -220,7 +214,6 @@ class Broker:
             self._access.close()
             self._access = None
         self._listeners = []
-        self._admin_tls = None
         self._host = None
 
     # What is read again.
@@ -232,9 +225,9 @@ class Broker:
         Users and rules are replaced together, certificates listener by listener. Connections that are open stay, and
         are held to the new rules. What is wrong is logged, and what was there stays in force.
         """
-        certificates = [self._reload_tls(name, tls) for name, tls in self._tls]
+        certificates = self._renewal is None or self._renewal.reload()
         accounts = self.admin is None or self.admin.reload()
-        return self._reload_access() and accounts and all(certificates)
+        return self._reload_access() and accounts and certificates
 
     def _reload_access(self) -> bool:
         host = self._running
@@ -248,48 +241,12 @@ class Broker:
         self._log("info", "users and rules read again")
         return True
 
-    def _reload_tls(self, name: str, tls: TlsFiles) -> bool:
-        try:
-            if tls.reload():
-                self._log("info", "certificates replaced", listener=name)
-        except TlsError as error:
-            self._log("error", "certificates not replaced", listener=name, reason=str(error))
-            return False
-        return True
-
-    def _watch(self) -> None:
-        """Notice certificates that were replaced on disk, and those that run out."""
-        host = self._running
-        self._watching = host.loop.call_later(WATCH, self._watch)
-        for name, tls in self._tls:
-            if tls.changed():
-                self._reload_tls(name, tls)
-            self._warn_of_expiry(name, tls, host.clock())
-
-    def _warn_of_expiry(self, listener: str, tls: TlsFiles, now: float) -> None:
-        """Once a day, for each certificate that runs out soon, and for lists of revoked ones."""
-        ends = [("certificate", str(each.file), each.not_after) for each in tls.certificates]
-        if tls.crl_next_update is not None:
-            ends.append(("list of revoked certificates", str(tls.settings.crl), tls.crl_next_update))
-        for what, file, end in ends:
-            left = end - now
-            if left < EXPIRY_WARNING and now >= self._warned.get((file, end), 0.0) + DAY:
-                self._warned[file, end] = now
-                event = f"{what} runs out soon" if left > 0 else f"{what} has run out"
-                self._log("warning", event, listener=listener, file=file, days_left=round(left / DAY, 1))
-
     @property
     def certificates(self) -> dict[str, list[CertificateInfo]]:
         """The certificates that listeners and the admin server show, by name of listener: what is in them, and how
         long they are good.
         """
-        return {name: list(tls.certificates) for name, tls in self._tls}
-
-    @property
-    def _tls(self) -> list[tuple[str, TlsFiles]]:
-        """What speaks TLS, by its name."""
-        found = [(each.name, each.tls) for each in self._listeners if each.tls is not None]
-        return found if self._admin_tls is None else [*found, (ADMIN, self._admin_tls)]
+        return {} if self._renewal is None else self._renewal.certificates
 
     @property
     def connections(self) -> dict[str, int]:

@@ -98,22 +98,25 @@ async def limits(call: Call[None, None]) -> LimitList:
     config = running.config
     default = Limits()
     shown = [
-        _view(each.name, getattr(config.limits, each.name), getattr(default, each.name), running=running)
+        _view(each.name, getattr(config.limits, each.name), getattr(default, each.name), _used(each.name, running))
         for each in fields(Limits)
     ]
     for listener in config.listeners:
         for each in fields(listener.limits):
             value = getattr(listener.limits, each.name)
             if value is not None:
-                shown.append(_view(each.name, value, getattr(config.limits, each.name), listener.name))
+                used = running.connections.get(listener.name) if each.name == "max_connections" else None
+                shown.append(_view(each.name, value, getattr(config.limits, each.name), used, listener.name))
     return LimitList(limits=shown)
 
 
-def _view(
-    name: str, value: Value, default: Value, listener: str = "", running: Administered | None = None
-) -> LimitView:
+def _used(name: str, running: Administered) -> int | None:
+    use = _USED.get(name)
+    return None if use is None else use(running)
+
+
+def _view(name: str, value: Value, default: Value, used: int | None, listener: str = "") -> LimitView:
     about = ABOUT[name]
-    used = _USED.get(name)
     return LimitView(
         name=name,
         listener=listener,
@@ -121,5 +124,5 @@ def _view(
         value=None if value == about.unlimited else value,
         default=None if default == about.unlimited else default,
         unit=about.unit,
-        used=None if used is None or running is None else used(running),
+        used=used,
     )

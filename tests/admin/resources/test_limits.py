@@ -44,9 +44,11 @@ class TestLimits:
     async def test_those_of_listeners(self) -> None:
         listener = ListenerConfig("small", port=0, limits=ListenerLimits(max_connections=3))
         async with console(Config(listeners=(listener,), admin=ADMIN)) as somebody:
-            own = [each for each in (await somebody.get("/api/v1/limits"))["limits"] if each["listener"]]
-            assert [(each["listener"], each["name"], each["value"], each["default"]) for each in own] == [
-                ("small", "max_connections", 3, 100_000)
+            async with RawClient(somebody.broker.host, somebody.broker.port) as client:
+                await client.connect("a")
+                own = [each for each in (await somebody.get("/api/v1/limits"))["limits"] if each["listener"]]
+            assert [(each["listener"], each["name"], each["value"], each["default"], each["used"]) for each in own] == [
+                ("small", "max_connections", 3, 100_000, 1)
             ]
 
 
