@@ -16,14 +16,13 @@ from tests.support.tools import require_tool
 __all__ = ["axe", "built", "workshop"]
 
 BUILD_TIMEOUT = 50.0
-_NO_SOURCES = shutil.ignore_patterns("node_modules", "dist", ".*")
+_NO_SOURCES = shutil.ignore_patterns("node_modules")
 
 
 def workshop(config: pytest.Config, folder: Path) -> Path:
     """A copy of the console's sources in a new folder, with all that builds and checks them."""
     installed = npm.node_modules(config, WEB)
     shutil.copytree(WEB, folder, ignore=_NO_SOURCES)
-    shutil.copy(WEB / ".prettierrc", folder)
     (folder / "node_modules").symlink_to(installed)
     return folder
 

@@ -25,6 +25,7 @@ export function Shell(props: {
 }): JSX.Element {
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
+  const menu = useRef<HTMLButtonElement>(null);
   const where = place.value.path.join("/");
   const before = useRef(where);
 
@@ -38,6 +39,12 @@ export function Shell(props: {
     main.current?.focus({ preventScroll: true });
   }, [where, props.title]);
 
+  const close = (): void => {
+    if (!open) return;
+    setOpen(false);
+    menu.current?.focus();
+  };
+
   return (
     <div class="shell">
       <button type="button" class="skip button" onClick={() => main.current?.focus()}>
@@ -46,6 +53,7 @@ export function Shell(props: {
       <header class="top">
         <Brand />
         <button
+          ref={menu}
           type="button"
           class="button quiet"
           aria-expanded={open}
@@ -60,7 +68,7 @@ export function Shell(props: {
         aria-label="Navigation"
         class={open ? "rail open" : "rail"}
         id="rail"
-        onKeyDown={(event) => event.key === "Escape" && setOpen(false)}
+        onKeyDown={(event) => event.key === "Escape" && close()}
       >
         <Brand />
         <nav aria-label="Pages">
