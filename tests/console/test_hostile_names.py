@@ -44,8 +44,8 @@ def bad_company(console: Console, connect: Connect) -> None:
     connect("sender").publish(f"owed/{MARKUP}", MARKUP)
     # One that is refused, with a name.
     with socket.create_connection(("127.0.0.1", console.tcp_port), 10) as refused:
-        name = MARKUP.encode()
-        rest = b"\x00\x04MQTT\x07\x02\x00\x00" + len(name).to_bytes(2, "big") + name
+        client_id = MARKUP.encode()
+        rest = b"\x00\x04MQTT\x07\x02\x00\x00" + len(client_id).to_bytes(2, "big") + client_id
         refused.sendall(bytes([0x10, len(rest)]) + rest)
         refused.recv(10)
     console.add_account("%3Cimg src=x%3E", "viewer", "a long password")
