@@ -257,6 +257,7 @@ class Queued(Output):
     sequence: Annotated[int, Meta(description="Its place in the queue: rising, with gaps.")]
     topic: str
     payload: Payload
+    payload_size: int
     size: Annotated[int, Meta(description="Bytes of topic, payload and properties.")]
     qos: int
     retain: bool

@@ -273,6 +273,8 @@ class QueuedSummary:
     topic: str
     payload: bytes
     """The beginning of it."""
+    payload_size: int
+    """Of the whole."""
     size: int
     """Of topic, payload and properties."""
     qos: int

@@ -8,6 +8,8 @@ import { ClientsPage } from "./pages/clients";
 import { LoginPage } from "./pages/login";
 import { OverviewPage } from "./pages/overview";
 import { SettingsPage } from "./pages/settings";
+import { SubscriptionsPage } from "./pages/subscriptions";
+import { TopicsPage } from "./pages/topics";
 import { linkTo, place } from "./router";
 import { type Entry, Shell } from "./shell";
 
@@ -28,6 +30,18 @@ const PAGES: readonly Page[] = [
     title: "Clients",
     icon: "M4 5h16v10H4zM9 19h6M12 15v4",
     show: ([id]) => (id === undefined ? <ClientsPage /> : <ClientPage key={id} id={id} />),
+  },
+  {
+    key: "topics",
+    title: "Topics",
+    icon: "M5 5h5M5 5v14h5M5 12h5M13 5h6M13 12h6M13 19h6",
+    show: () => <TopicsPage />,
+  },
+  {
+    key: "subscriptions",
+    title: "Subscriptions",
+    icon: "M4 7h10M4 12h7M4 17h10M16 8l4 4-4 4",
+    show: () => <SubscriptionsPage />,
   },
   {
     key: "settings",

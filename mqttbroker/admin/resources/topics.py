@@ -9,8 +9,11 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from mqttbroker.admin.endpoint import PREFIX, Call, Input, Output, endpoint
+from mqttbroker.admin.payloads import shown_payload
 from mqttbroker.admin.problems import Problem, bad_request
 from mqttbroker.admin.resources.events import COME_AGAIN, EVENT_STREAM, EventStream, may_go_on, written
+from mqttbroker.admin.shown import LEVEL_PREVIEW
+from mqttbroker.admin.types import Payload
 from mqttbroker.admin.watching import LiveTopics, TooManyWatches
 from mqttbroker.topics import InvalidTopicFilter, check_topic_filter, split_share
 
@@ -42,6 +45,7 @@ class RetainedTopic(Output):
 
     topic: str
     size: Annotated[int, Meta(description="Bytes of topic, payload and properties.")]
+    payload: Annotated[Payload, Meta(description="Up to 64 bytes of it.")]
 
 
 class RetainedTopics(Output):
@@ -82,11 +86,12 @@ async def retained_topics(call: Call[RetainedTopicsQuery, None]) -> RetainedTopi
     query = call.query
     wanted = query.search.casefold()
     items: list[RetainedTopic] = []
-    for looked_at, (topic, size) in enumerate(call.context.inspection.retained_topics(_checked(query.filter)), 1):
+    found = call.context.inspection.retained_topics(_checked(query.filter), LEVEL_PREVIEW + 1)
+    for looked_at, (topic, size, payload) in enumerate(found, 1):
         if wanted in topic.casefold():
             if len(items) == query.limit:
                 return RetainedTopics(items=items, more=True)
-            items.append(RetainedTopic(topic, size))
+            items.append(RetainedTopic(topic, size, shown_payload(payload, LEVEL_PREVIEW)))
         if looked_at % AT_ONCE == 0:
             await asyncio.sleep(0)  # Others have their turn.
     return RetainedTopics(items=items, more=False)

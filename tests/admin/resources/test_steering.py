@@ -124,6 +124,8 @@ class TestRetained:
                 ("a", "a", True, True),
                 ("e", "e", True, False),
             ]
+            assert found["items"][1]["payload"] == {"encoding": "text", "data": "1", "truncated": False}
+            assert found["items"][0]["payload"] is None
             found = await somebody.get("/api/v1/retained/levels", params={"prefix": "a/", "limit": 1})
             assert [each["topic"] for each in found["items"]] == ["a/b"]
             found = await somebody.get("/api/v1/retained/levels", params={"prefix": "a/", "after": found["next"]})

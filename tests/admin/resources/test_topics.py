@@ -205,6 +205,7 @@ class TestSearch:
                 assert (sorted(each["topic"] for each in found["items"]), found["more"]) == (expected, False)
             found = await somebody.get("/api/v1/retained/topics", params={"limit": 2})
             assert (len(found["items"]), found["more"]) == (2, True)
+            assert found["items"][0]["payload"] == {"encoding": "text", "data": "on", "truncated": False}
 
     @pytest.mark.parametrize("path", ["retained/topics", "topics/live"])
     @pytest.mark.parametrize("topic_filter", ["a#", "$share/g/a", ""])

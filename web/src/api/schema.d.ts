@@ -1814,6 +1814,7 @@ export interface components {
             sequence: number;
             topic: string;
             payload: components["schemas"]["Payload"];
+            payload_size: number;
             /** @description Bytes of topic, payload and properties. */
             size: number;
             qos: number;

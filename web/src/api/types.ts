@@ -23,3 +23,7 @@ export type Account = Schemas["AccountView"];
 export type Role = Account["role"];
 export type Token = Schemas["TokenView"];
 export type AuditEntry = Schemas["Entry"];
+
+// Topics and subscriptions.
+export type Retained = Schemas["Retained"];
+export type Receiver = Schemas["Receiver"];
