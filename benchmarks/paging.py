@@ -92,6 +92,7 @@ def running() -> Iterator[tuple[psutil.Process, Place]]:
         file.write_text(CONFIGURATION.format(port=port, admin=admin_port), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, "-m", "mqttbroker", "serve", "--config", str(file)],
+            cwd=folder,  # So that Python finds the modules of the environment.
             stdout=subprocess.PIPE,
             text=True,
         )

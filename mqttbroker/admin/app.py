@@ -50,7 +50,7 @@ class App:
         self.routes: Routes = Routes(endpoints)
         self._guard: Guard = guard
         self._pages: Pages = pages or Pages()
-        self._turns = Turns()
+        self._turns = Turns(self._handled)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,6 +70,11 @@ class App:
         if request.has_unread_body:
             response.headers["Connection"] = "close"
         await response(scope, receive, send)
+
+    def _handled(self) -> int:
+        """Messages, received and sent."""
+        core = self.context.broker.core
+        return core.counters.messages_received + core.session_limits.messages_sent
 
     async def _answer(self, request: _Request) -> Response:
         request.check()

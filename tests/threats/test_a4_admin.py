@@ -1,6 +1,7 @@
 """The admin server before and without a login: what is sent to it costs little, gets a 4xx, and keeps nobody else.
 
-Every path and method is in ``tests/admin/test_doors.py``; what names may hold is in ``test_a4_admin_names.py``.
+Every path and method is in ``tests/admin/test_doors.py``; requests that are two at once in
+``test_a4_admin_smuggling.py``, names that strangers choose in ``test_a4_admin_names.py``.
 """
 
 from __future__ import annotations
@@ -8,108 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from mqttbroker.admin import app, server
-from mqttbroker.admin.login import COOKIE
 from mqttbroker.admin.openapi import describe
 from mqttbroker.admin.server import MOST_CONNECTIONS, MOST_HEADER_BYTES, endpoints
-from mqttbroker.config import AdminConfig, Config, ListenerConfig, SysConfig
+from mqttbroker.config import AdminConfig
 from mqttbroker.server import Broker
 from mqttbroker.testing.plugin import BrokerFactory
 from mqttbroker.testing.running import RunningBroker
 from tests.support.raw import RawClient
 from tests.threats.attack import growth, leaves_nothing
+from tests.threats.wire import CONFIG, LOGIN, TIMEOUT, answered, cookie_of_admin, get, served, until_served, wire
 
-TIMEOUT = 10.0
 KIB = 1 << 10
 MIB = 1 << 20
-CONFIG = Config(listeners=(ListenerConfig(port=0),), sys=SysConfig(interval=0), admin=AdminConfig(enabled=True, port=0))
-LOGIN = "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture
 def broker(mqtt_broker_factory: BrokerFactory) -> RunningBroker:
     return mqtt_broker_factory(config=CONFIG)
-
-
-class Wire:
-    """One connection to the admin server, byte by byte."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: str | bytes) -> None:
-        """Send; it is no error when the other side has closed."""
-        if self.writer.transport.is_closing():
-            return
-        with contextlib.suppress(ConnectionError):
-            self.writer.write(data.encode("latin-1") if isinstance(data, str) else data)
-            await self.writer.drain()
-
-    async def rest(self) -> bytes:
-        """All that comes until the server closes the connection."""
-        found = b""
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(TIMEOUT):
-                while data := await self.reader.read(65_536):
-                    found += data
-        return found
-
-    async def head(self) -> str:
-        """The head of the next answer, its body is read and left out."""
-        async with asyncio.timeout(TIMEOUT):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            for line in head.lower().split("\r\n"):
-                name, _, value = line.partition(":")
-                if name == "content-length":
-                    await self.reader.readexactly(int(value))
-        return head
-
-
-@asynccontextmanager
-async def wire(broker: RunningBroker) -> AsyncIterator[Wire]:
-    admin = broker.broker.admin
-    assert admin is not None
-    reader, writer = await asyncio.open_connection(*admin.address)
-    try:
-        yield Wire(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-async def answered(broker: RunningBroker, request: str | bytes) -> bytes:
-    """What a request is answered, that ends its connection."""
-    async with wire(broker) as connection:
-        await connection.send(request)
-        return await connection.rest()
-
-
-async def served(broker: RunningBroker) -> None:
-    """Somebody else gets an answer."""
-    answer = await answered(broker, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"ok\n"), answer
-
-
-async def until_served(broker: RunningBroker) -> None:
-    """Wait until there is room again for somebody."""
-    while True:
-        with contextlib.suppress(AssertionError):
-            return await served(broker)
-        await asyncio.sleep(0)
-
-
-def cookie_of_admin(broker: Broker) -> str:
-    """The cookie of somebody who has logged in."""
-    assert broker.admin is not None
-    return f"{COOKIE}={broker.admin.app.context.login.open('admin')[1]}"
 
 
 def readers(broker: Broker) -> int:
@@ -123,10 +44,6 @@ def tell_much(broker: Broker) -> None:
     assert broker.admin is not None
     for number in range(20_000):
         broker.admin.app.context.feed.tell("slow", f"client {number}" * 50, broker.now(), {"address": "x" * 200})
-
-
-def get(path: str, *headers: str) -> str:
-    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""))
 
 
 class TestOptions:
@@ -305,99 +222,6 @@ class TestConnections:
         await served(broker)
 
 
-class TestSmuggling:
-    """What two readers of HTTP could understand in two ways. Nothing that is behind it is taken for a request."""
-
-    HIDDEN = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-    @pytest.mark.parametrize(
-        "head",
-        [
-            "Content-Length: 0\r\nContent-Length: 46",
-            "Content-Length: 0, 46",
-            "Content-Length: +46",
-            "Content-Length: 0x2e",
-            "Content-Length: 4_6",
-            "Content-Length: ",
-            "Content-Length : 46",
-            "Content-Length: 46\r\nTransfer-Encoding: chunked",
-            "Transfer-Encoding: chunked\r\nContent-Length: 46",
-            "Transfer-Encoding: xchunked",
-            "Transfer-Encoding: identity",
-            "Transfer-Encoding: chunked, identity",
-            "Transfer-Encoding:\x0bchunked",
-            "Transfer-Encoding : chunked",
-            "X: y\x00z",
-            "X: y\rContent-Length: 46",
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-            ": empty",
-            "Host: evil.example",
-        ],
-    )
-    async def test_head(self, broker: RunningBroker, head: str) -> None:
-        answer = await answered(broker, f"{LOGIN}{head}\r\n\r\n{self.HIDDEN}")
-        assert answer.startswith(b"HTTP/1.1 4"), answer
-        assert b"HTTP/1.1 200 " not in answer, "what was hidden was answered"
-        await served(broker)
-
-    @pytest.mark.parametrize(
-        "chunks",
-        [
-            "+5\r\nhello\r\n0\r\n\r\n",
-            "0x5\r\nhello\r\n0\r\n\r\n",
-            "5 \nhello\n0\n\n",
-            "-1\r\n\r\n",
-            "5\r\nhelloXX0\r\n\r\n",
-            "f" * 21 + "\r\n",
-        ],
-    )
-    async def test_chunks(self, broker: RunningBroker, chunks: str) -> None:
-        answer = await answered(broker, f"{LOGIN}Transfer-Encoding: chunked\r\n\r\n{chunks}{self.HIDDEN}")
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
-        assert b"HTTP/1.1 200 " not in answer, "what was hidden was answered"
-        await served(broker)
-
-    @pytest.mark.parametrize(
-        "folded", ["X: y\r\n Content-Length: 46", " Content-Length: 46", "X:\r\n\tContent-Length: 46"]
-    )
-    async def test_a_header_on_two_lines(self, broker: RunningBroker, folded: str) -> None:
-        """The second line is a part of the first one's value, as the standard says, and no header of its own."""
-        answer = await answered(broker, f"{LOGIN}{folded}\r\n\r\n{get('/api/v1/clients')}")
-        first, second = answer.split(b"HTTP/1.1 ")[1:]
-        assert first.startswith((b"400", b"415")) and second.startswith(b"401")
-
-    async def test_lines_that_end_in_lf_alone(self, broker: RunningBroker) -> None:
-        """They may be taken for lines, as the standard says; but all of them, and as one request."""
-        answer = await answered(broker, get("/api/v1/clients").replace("\r\n", "\n"))
-        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 "))
-        assert answer.count(b"HTTP/1.1 ") == 1
-
-    async def test_a_body_where_there_should_be_none(self, broker: RunningBroker) -> None:
-        """A body that nobody reads is not the next request: the connection ends."""
-        for method, path in (("GET", "/healthz"), ("GET", "/api/v1/clients"), ("DELETE", "/nothing")):
-            head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(self.HIDDEN)}\r\n\r\n"
-            answer = await answered(broker, head + self.HIDDEN + self.HIDDEN)
-            assert answer.count(b"HTTP/1.1 ") == 1, (path, answer)
-
-    @pytest.mark.parametrize("upgrade", ["websocket", "h2c", "TLS/1.0"])
-    async def test_an_upgrade(self, broker: RunningBroker, upgrade: str) -> None:
-        """There is nothing else that it could speak."""
-        headers = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMAAABkAAQAAP__")
-        async with wire(broker) as connection:
-            await connection.send("\r\n".join(("GET /api/v1/me HTTP/1.1", "Host: localhost", *headers, "", "")))
-            assert (await connection.head()).startswith("HTTP/1.1 401 ")
-
-    async def test_http_2_without_asking(self, broker: RunningBroker) -> None:
-        answer = await answered(broker, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(50))
-        assert answer.startswith(b"HTTP/1.1 403 ")
-
-    async def test_what_is_no_http_gets_a_problem_too(self, broker: RunningBroker) -> None:
-        answer = await answered(broker, b"\x10\x0c\0\x04MQTT\x05\x02\0\0\0\0\0\0\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        for header in (b"application/problem+json", b"nosniff", b"X-Frame-Options: DENY", b"frame-ancestors 'none'"):
-            assert header in answer
-
-
 class TestStreams:
     async def test_a_reader_that_takes_nothing(self, broker: RunningBroker, bystander: RawClient) -> None:
         """What happens meanwhile is not kept for it for ever: it is let go of."""
@@ -417,6 +241,30 @@ class TestStreams:
             assert grown.peak < 4 * MIB
             assert grown.size < MIB
         assert all_in_all.peak < 32 * MIB
+        await served(broker)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/api/v1/trace?topic=bystander/%23&payload=65536&packets=1000000",
+            "/api/v1/trace?topic=bystander/%23&payload=65536&packets=1000000&format=jsonl",
+            "/api/v1/trace?address=127.0.0.1&payload=65536&packets=1000000",
+            "/api/v1/topics/live?filter=%23",
+        ],
+    )
+    async def test_one_that_takes_nothing_of_much(self, broker: RunningBroker, bystander: RawClient, path: str) -> None:
+        """What passes meanwhile is 64 MiB: neither is it kept, nor do messages wait for such a reader."""
+        cookie = broker.call(cookie_of_admin)
+        with growth(broker) as grown:
+            async with wire(broker) as connection:
+                await connection.send(get(path, f"Cookie: {cookie}"))
+                assert (await connection.reader.readline()).startswith(b"HTTP/1.1 200 ")
+                for _ in range(1_024):
+                    await bystander.publish("bystander/flood", b"x" * 65_000)
+                    await bystander.expect_publish()
+                connection.writer.transport.abort()
+            await bystander.ping()
+        assert grown.peak < 32 * MIB
         await served(broker)
 
 
