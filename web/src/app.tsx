@@ -10,6 +10,7 @@ import { OverviewPage } from "./pages/overview";
 import { SettingsPage } from "./pages/settings";
 import { SubscriptionsPage } from "./pages/subscriptions";
 import { TopicsPage } from "./pages/topics";
+import { TracePage } from "./pages/trace";
 import { linkTo, place } from "./router";
 import { type Entry, Shell } from "./shell";
 
@@ -42,6 +43,12 @@ const PAGES: readonly Page[] = [
     title: "Subscriptions",
     icon: "M4 7h10M4 12h7M4 17h10M16 8l4 4-4 4",
     show: () => <SubscriptionsPage />,
+  },
+  {
+    key: "trace",
+    title: "Trace",
+    icon: "M3 12h4l3-8 4 16 3-8h4",
+    show: () => <TracePage />,
   },
   {
     key: "settings",
