@@ -15,10 +15,13 @@ class SecurityConfig:
     allow_anonymous: bool | None = None
     """Whether a client may connect without a user name. ``None``: it may while there is no password file."""
     password_file: Path | None = None
-    """Users and the hashes of their passwords, as ``mqttbroker passwd`` writes them."""
+    """Users and the hashes of their passwords, as ``mqttbroker passwd`` writes them. ``None``: ``passwords`` in the
+    data directory, where it is there.
+    """
     acl_file: Path | None = None
-    """Rules of who may publish and subscribe to what. Without them everybody may do everything where there is no
-    password file, and nobody may do anything where there is one.
+    """Rules of who may publish and subscribe to what. ``None``: ``acl.toml`` in the data directory, where it is there.
+    Without them everybody may do everything where there is no password file, and nobody may do anything where there is
+    one.
     """
 
     @property
