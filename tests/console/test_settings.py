@@ -36,7 +36,7 @@ def level() -> Iterator[None]:
 
 def section(page: Page, name: str) -> None:
     """Go to a section of the settings, as a person does."""
-    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Settings").click()
     expect(page.get_by_role("heading", name="Settings", level=1)).to_be_visible()
     link = page.get_by_role("navigation", name="Settings").get_by_role("link", name=name, exact=True)
     link.click()
