@@ -197,6 +197,7 @@ def queued_summary(queued_message: QueuedMessage, preview: int, waiting: Waiting
         sequence=queued_message.sequence,
         topic=message.topic,
         payload=message.payload[:preview],
+        payload_size=len(message.payload),
         size=message.size,
         qos=queued_message.qos,
         retain=queued_message.retain,

@@ -87,9 +87,18 @@ class Device:
     """An MQTT 5 client that is connected."""
 
     def __init__(
-        self, port: int, client_id: str, username: str | None = None, password: str | None = None, session: int = 0
+        self,
+        port: int,
+        client_id: str,
+        username: str | None = None,
+        password: str | None = None,
+        session: int = 0,
+        will: tuple[str, bytes] | None = None,
+        manual_ack: bool = False,
     ) -> None:
-        """``session`` is how many seconds the broker keeps the session after the end of the connection."""
+        """``session`` is how many seconds the broker keeps the session after the end of the connection; with
+        ``manual_ack`` no message is acknowledged.
+        """
         self.messages: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[str] = queue.SimpleQueue()
         version = CallbackAPIVersion.VERSION2
@@ -99,6 +108,9 @@ class Device:
         self.client.on_subscribe = lambda *_: self._events.put("subscribed")
         self.client.on_disconnect = lambda *_: self._events.put("disconnected")
         self.client.username_pw_set(username, password)
+        self.client.manual_ack_set(manual_ack)
+        if will is not None:
+            self.client.will_set(*will)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = session
         self.client.connect("127.0.0.1", port, clean_start=False, properties=properties)

@@ -7,11 +7,14 @@ export function Select<T extends string>(props: {
   options: readonly (readonly [T, string])[];
   onChange: (value: T) => void;
   disabled?: boolean;
+  hideLabel?: boolean;
 }): JSX.Element {
   const id = useId();
   return (
     <div class="field">
-      <label for={id}>{props.label}</label>
+      <label for={id} class={props.hideLabel ? "unseen" : undefined}>
+        {props.label}
+      </label>
       <select
         id={id}
         class="input"

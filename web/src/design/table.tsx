@@ -5,7 +5,7 @@ import { rowsInSight } from "./window";
 
 export interface Column<T> {
   key: string;
-  title: string;
+  title: ComponentChildren;
   cell: (row: T) => ComponentChildren;
   /** Whether the header sorts. */
   sorts?: boolean;

@@ -1,110 +1,107 @@
-import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { api } from "../api/client";
 import { live } from "../api/live";
+import { ApiProblem } from "../api/problems";
 import { useResource } from "../api/resource";
 import { isAdmin } from "../api/session";
-import type { Client, ClientDetail, Session, Subscription } from "../api/types";
-import { ApiProblem } from "../api/problems";
-import { Badge, Button, Card, EmptyState, Failure, Field, Spinner } from "../design/basics";
-import { ConfirmDialog } from "../design/dialog";
+import type { Client, ClientDetail, Happened, Session, Subscription } from "../api/types";
+import { Badge, Card, EmptyState, Failure, Spinner } from "../design/basics";
 import { type Column, Table } from "../design/table";
 import { Tabs } from "../design/tabs";
-import { toast } from "../design/toast";
 import { ago, bytes, clock, count, duration } from "../format";
-import { linkTo } from "../router";
+import { go, linkTo, place } from "../router";
 import { EventList } from "./events";
+import { type Fact, Pairs } from "./message";
+import { Queue } from "./queue";
+import { SessionActions } from "./session-actions";
+import { ClientTrace } from "./trace";
 
 const EVERY = 5_000;
 
-export function ClientPage({ id }: { id: string }): JSX.Element {
+interface Shown {
+  key: string;
+  title: string;
+  show: JSX.Element;
+}
+
+/** What there is to see of a client; each line is a tab. Of one that is gone there is no `detail`. */
+function tabsOf(id: string, detail: ClientDetail | null): Shown[] {
+  const timeline = { key: "timeline", title: "Timeline", show: <Timeline id={id} /> };
+  if (detail === null) return [timeline];
+  const { session } = detail;
+  const owed = session.queued + session.inflight;
+  return [
+    { key: "session", title: "Session", show: <Facts detail={detail} /> },
+    { key: "subscriptions", title: `Subscriptions (${count(session.subscriptions)})`, show: <Subscriptions id={id} /> },
+    { key: "queue", title: `Queue (${count(owed)})`, show: <Queue session={session} /> },
+    timeline,
+    ...(isAdmin.value ? [{ key: "trace", title: "Trace", show: <ClientTrace id={id} /> }] : []),
+  ];
+}
+
+/** A client, connected, away or gone. `from` is the page to go back to. */
+export function ClientPage({ id, from = "clients" }: { id: string; from?: "clients" | "sessions" }): JSX.Element {
   const { data, error, refresh } = useResource(
     `client ${id}`,
     (signal) => api.get("/api/v1/clients/{client_id}", { path: { client_id: id }, signal }),
     EVERY,
   );
-  const [tab, setTab] = useState("session");
   useEffect(() => live.listen((event) => event.client === id && refresh()), [id]);
   const gone = error instanceof ApiProblem && error.status === 404;
+  const detail = gone ? null : data;
+  const tabs = tabsOf(id, detail);
+  const wanted = place.value.query["tab"] ?? (from === "sessions" ? "queue" : "session");
+  const tab = tabs.find((each) => each.key === wanted) ?? tabs[0];
   return (
     <div class="page">
-      <a class="back" href={linkTo(["clients"])}>
-        ← Clients
+      <a class="back" href={linkTo([from])}>
+        {from === "clients" ? "← Clients" : "← Sessions & queues"}
       </a>
       <header class="head">
         <h1 class="title">{data?.session.client_id ?? id}</h1>
-        {data && !gone && <State detail={data} changed={refresh} />}
+        {detail && <State detail={detail} />}
         {gone && <Badge>gone</Badge>}
+        {detail && isAdmin.value && (
+          <div class="push">
+            <SessionActions session={detail.session} changed={refresh} />
+          </div>
+        )}
       </header>
-      {gone && <p class="notice">The broker has nothing of this client any more but what happened to it.</p>}
-      {!data && error && !gone ? (
-        <Failure error={error} retry={refresh} />
-      ) : !data && !gone ? (
-        <Spinner what="the client" retry={refresh} />
-      ) : gone || !data ? (
-        <Timeline id={id} />
+      {gone && (
+        <p class="notice">There is no such client now, and nothing is kept for it. What happened to it is here.</p>
+      )}
+      {!data && !gone ? (
+        error ? (
+          <Failure error={error} retry={refresh} />
+        ) : (
+          <Spinner what="the client" retry={refresh} />
+        )
       ) : (
-        <Tabs
-          label="About this client"
-          selected={tab}
-          onSelect={setTab}
-          tabs={[
-            { key: "session", title: "Session" },
-            { key: "subscriptions", title: `Subscriptions (${count(data.session.subscriptions)})` },
-            { key: "timeline", title: "Timeline" },
-          ]}
-        >
-          {tab === "session" && <Facts detail={data} />}
-          {tab === "subscriptions" && <Subscriptions id={id} />}
-          {tab === "timeline" && <Timeline id={id} />}
-        </Tabs>
+        tab && (
+          <Tabs
+            label="About this client"
+            selected={tab.key}
+            onSelect={(key) => go(linkTo([from, id], { tab: key }), true)}
+            tabs={tabs}
+          >
+            {tab.show}
+          </Tabs>
+        )
       )}
     </div>
   );
 }
 
-function State({ detail, changed }: { detail: ClientDetail; changed: () => void }): JSX.Element {
-  const [asking, setAsking] = useState(false);
-  const connection = detail.connection;
+function State({ detail: { session, connection } }: { detail: ClientDetail }): JSX.Element {
   return (
     <>
       <Badge tone={connection ? "good" : "neutral"}>{connection ? "connected" : "away"}</Badge>
       {connection?.congested && <Badge tone="warn">slow</Badge>}
-      {connection && isAdmin.value && (
-        <div class="push">
-          <Button look="danger" onClick={() => setAsking(true)}>
-            Disconnect …
-          </Button>
-        </div>
-      )}
-      {asking && (
-        <Disconnect
-          id={detail.session.id}
-          name={detail.session.client_id}
-          changed={changed}
-          onClose={() => setAsking(false)}
-        />
-      )}
+      {session.username !== null && <span class="muted cut">{session.username}</span>}
     </>
   );
 }
-
-function Disconnect(props: { id: string; name: string; changed: () => void; onClose: () => void }): JSX.Element {
-  const [reason, setReason] = useState("");
-  const confirm = async (): Promise<void> => {
-    await api.post("/api/v1/clients/{client_id}/disconnect", { path: { client_id: props.id }, body: { reason } });
-    toast(`${props.name} was disconnected.`);
-    props.changed();
-  };
-  return (
-    <ConfirmDialog title={`Disconnect ${props.name}?`} action="Disconnect" onConfirm={confirm} onClose={props.onClose}>
-      <p class="muted">Its session stays, and it may connect again at once. Most clients do.</p>
-      <Field label="Reason (told to clients of MQTT 5.0)" value={reason} onInput={setReason} />
-    </ConfirmDialog>
-  );
-}
-
-type Fact = readonly [string, ComponentChildren];
 
 function Facts({ detail }: { detail: ClientDetail }): JSX.Element {
   const { session, connection, will } = detail;
@@ -123,7 +120,8 @@ function Facts({ detail }: { detail: ClientDetail }): JSX.Element {
               ["Topic", <span class="mono">{will.topic}</span>],
               ["Payload", bytes(will.size)],
               ["QoS", `${will.qos}${will.retain ? ", retained" : ""}`],
-              ["Delay", duration(will.delay)],
+              ["Delay", will.delay ? duration(will.delay) : "none"],
+              ...(will.due_at === null ? [] : [["Is published", clock(will.due_at)] as const]),
             ]}
           />
         </Card>
@@ -142,13 +140,19 @@ function connectionFacts(detail: ClientDetail, connection: Client): Fact[] {
     ["Connected", `${clock(connection.connected_at, now)} (${ago(connection.connected_at, now)})`],
     ["Last heard of", ago(connection.last_received, now)],
     ["Keep alive", connection.keep_alive ? duration(connection.keep_alive) : "never"],
+    ["May be in flight", `${count(detail.receive_maximum)}, now ${count(connection.inflight)}`],
+    ["Largest packet it takes", detail.maximum_packet_size ? bytes(detail.maximum_packet_size) : "any"],
+    ["Topic aliases", detail.topic_alias_maximum ? count(detail.topic_alias_maximum) : "none"],
     ["Waiting to be taken", bytes(connection.waiting_bytes)],
     ["Actions refused", count(detail.refusals)],
     ...(detail.certificate_name ? [["Certificate", detail.certificate_name] as const] : []),
+    ...(detail.process_id === null ? [] : [["Process", String(detail.process_id)] as const]),
+    ...(detail.last_disconnect ? [["Last time it went", lastEnd(detail.last_disconnect)] as const] : []),
   ];
 }
 
 function sessionFacts(session: Session): Fact[] {
+  const now = Date.now() / 1000;
   const drops = Object.entries(session.dropped);
   const kept =
     session.expiry_interval === null
@@ -162,6 +166,9 @@ function sessionFacts(session: Session): Fact[] {
     ...(session.expires_at === null ? [] : [["Ends", clock(session.expires_at)] as const]),
     ["In flight", count(session.inflight)],
     ["Queued", count(session.queued)],
+    ...(session.queued
+      ? [["Oldest of them", session.oldest_at ? ago(session.oldest_at, now) : "from before the start"] as const]
+      : []),
     ["Bytes of both", bytes(session.owed_bytes)],
     ["QoS 2 not released", count(session.incoming)],
     ["Messages lost", drops.length ? "" : "0"],
@@ -170,30 +177,23 @@ function sessionFacts(session: Session): Fact[] {
 }
 
 function Away({ detail }: { detail: ClientDetail }): JSX.Element {
-  const last = detail.last_disconnect;
+  const { session, last_disconnect: last } = detail;
   return (
     <EmptyState title="Not connected">
-      {last && (
-        <p>
-          Gone since {clock(last.at)}
-          {last.details["reason"] ? `: ${String(last.details["reason"])}` : ""}
-        </p>
+      {last ? (
+        <p>Gone since {lastEnd(last)}</p>
+      ) : session.last_seen === null ? (
+        <p>It has not been here since the broker was started.</p>
+      ) : (
+        <p>Last seen {clock(session.last_seen)}</p>
       )}
     </EmptyState>
   );
 }
 
-function Pairs({ facts }: { facts: readonly Fact[] }): JSX.Element {
-  return (
-    <dl class="pairs body">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class="number">{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+function lastEnd(last: Happened): string {
+  const reason = last.details["reason"];
+  return `${clock(last.at)}${reason ? `: ${String(reason)}` : ""}`;
 }
 
 const SUBSCRIPTIONS: readonly Column<Subscription>[] = [

@@ -1,20 +1,25 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { freshness } from "../api/freshness";
-import { live } from "../api/live";
-import { isOutage } from "../api/problems";
+import { api } from "../api/client";
+import { type Loaded, type Pages, usePages } from "../api/pages";
 import type { Client } from "../api/types";
-import { Badge, Button, EmptyState, Failure, Field, Spinner } from "../design/basics";
+import { Badge, Button, EmptyState, Failure, Spinner } from "../design/basics";
+import { Search } from "../design/search";
 import { type Column, Table } from "../design/table";
 import { ago, bytes, count } from "../format";
 import { go, linkTo, place } from "../router";
-import { appended, type Asked, type Loaded, loadClients, reloadable, reloadClients, SORTS } from "./client-list";
 
-const TYPING = 250;
-const SETTLE = 1_000;
+const SORTS = ["client_id", "connected_at", "last_received", "subscriptions", "queued", "dropped"] as const;
 /** Figures such as queues change without an event. */
 const EVERY = 10_000;
-const SOURCE = "clients";
+const KINDS = ["connected", "disconnected"];
+
+interface Asked {
+  search: string;
+  sort: (typeof SORTS)[number];
+  descending: boolean;
+}
+
+type Clients = Pages<Loaded<Client> & { ordered: boolean }>;
 
 const COLUMNS: readonly Column<Client>[] = [
   { key: "client_id", title: "Client", sorts: true, cell: (row) => <Name row={row} /> },
@@ -77,7 +82,11 @@ export function ClientsPage(): JSX.Element {
     sort: SORTS.find((each) => each === query["sort"]) ?? "client_id",
     descending: query["order"] === "down",
   };
-  const list = useClients(asked);
+  const list: Clients = usePages(
+    JSON.stringify(asked),
+    (which, signal) => api.get("/api/v1/clients", { query: { ...asked, ...which }, signal }),
+    { id: (row: Client) => row.id, every: EVERY, kinds: KINDS },
+  );
   const ask = (next: Partial<Asked>): void => {
     const { search, sort, descending } = { ...asked, ...next };
     go(linkTo(["clients"], { search, sort, ...(descending ? { order: "down" } : {}) }), true);
@@ -89,7 +98,12 @@ export function ClientsPage(): JSX.Element {
         <p class="muted number">{list.loaded ? `${count(list.loaded.total)} connected` : " "}</p>
       </header>
       <div class="filters" role="search">
-        <Search value={asked.search} onSearch={(search) => ask({ search })} />
+        <Search
+          label="Search clients"
+          placeholder="Search identifier, user or address"
+          value={asked.search}
+          onSearch={(search) => ask({ search })}
+        />
         {list.changed && <Button onClick={list.reload}>Show what has changed</Button>}
       </div>
       <div class="card">
@@ -135,123 +149,4 @@ function List(props: { list: Clients; asked: Asked; ask: (next: Partial<Asked>) 
       )}
     </>
   );
-}
-
-function Search(props: { value: string; onSearch: (value: string) => void }): JSX.Element {
-  const [text, setText] = useState(props.value);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(props.value), [props.value]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return (
-    <Field
-      label="Search clients"
-      hideLabel
-      type="search"
-      placeholder="Search identifier, user or address"
-      value={text}
-      onInput={(value) => {
-        setText(value);
-        clearTimeout(timer.current);
-        timer.current = setTimeout(() => props.onSearch(value), TYPING);
-      }}
-    />
-  );
-}
-
-interface Clients {
-  loaded: Loaded | null;
-  error: unknown;
-  /** Whether clients have come or gone, and the list is too long to be fetched anew unasked. */
-  changed: boolean;
-  reload: () => void;
-  more: () => void;
-}
-
-function useClients(asked: Asked): Clients {
-  const [loaded, setLoaded] = useState<Loaded | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [changed, setChanged] = useState(false);
-  const now = useRef<{ loaded: Loaded | null; control: AbortController; busy: boolean }>({
-    loaded: null,
-    control: new AbortController(),
-    busy: false,
-  });
-  now.current.loaded = loaded;
-
-  /** Only the last request counts. */
-  const run = (work: (signal: AbortSignal) => Promise<Loaded>): void => {
-    now.current.control.abort();
-    const control = new AbortController();
-    now.current.control = control;
-    now.current.busy = true;
-    work(control.signal)
-      .then((next) => {
-        if (control.signal.aborted) return;
-        freshness.good(SOURCE);
-        setLoaded(next);
-        setError(null);
-      })
-      .catch((problem: unknown) => {
-        if (control.signal.aborted) return;
-        if (isOutage(problem)) freshness.bad(SOURCE);
-        setError(problem);
-      })
-      .finally(() => {
-        if (!control.signal.aborted) now.current.busy = false;
-      });
-  };
-  const reload = (): void => {
-    setChanged(false);
-    run((signal) => reloadClients(asked, now.current.loaded?.items.length ?? 0, signal));
-  };
-  const more = (): void => {
-    const before = now.current.loaded;
-    if (now.current.busy || !before || before.next === null) return;
-    run(async (signal) => appended(before, await loadClients(asked, before.next, signal)));
-  };
-
-  const { search, sort, descending } = asked;
-  useEffect(() => {
-    setChanged(false);
-    run((signal) => loadClients(asked, null, signal));
-  }, [search, sort, descending]);
-  useEffect(
-    () => () => {
-      now.current.control.abort();
-      freshness.good(SOURCE);
-    },
-    [],
-  );
-
-  const latest = useRef(reload);
-  latest.current = reload;
-  const missed = live.missed.value;
-  useEffect(() => {
-    if (missed) latest.current();
-  }, [missed]);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const fits = (): boolean => reloadable(now.current.loaded?.items.length ?? 0);
-    const soon = (): void => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        if (now.current.busy) soon();
-        else latest.current();
-      }, SETTLE);
-    };
-    const regularly = setInterval(() => {
-      if (document.visibilityState === "visible" && fits()) soon();
-    }, EVERY);
-    const leave = live.listen(({ kind }) => {
-      if (kind !== "connected" && kind !== "disconnected") return;
-      if (fits()) soon();
-      else setChanged(true);
-    });
-    return () => {
-      leave();
-      clearTimeout(timer);
-      clearInterval(regularly);
-    };
-  }, []);
-  return { loaded, error, changed, reload, more };
 }

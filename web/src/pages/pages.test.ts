@@ -1,27 +1,27 @@
 import { expect, it } from "vitest";
-import type { Client, Happened, Overview } from "../api/types";
-import { appended, type Asked, loadClients, type Loaded } from "./client-list";
+import { appended, load, type Loaded } from "../api/pages";
+import type { Happened, Overview } from "../api/types";
 import { sentence } from "./events";
 import { ratesBetween } from "./rates";
 
-const asked: Asked = { search: "x", sort: "client_id", descending: false };
-const page = (ids: string[], next: string | null): Loaded => ({
-  items: ids.map((id) => ({ id }) as Client),
+interface Row {
+  id: string;
+}
+const page = (ids: string[], next: string | null): Loaded<Row> => ({
+  items: ids.map((id) => ({ id })),
   next,
   total: 9,
-  ordered: true,
 });
 
 it("goes on where a page of a search is empty", async () => {
-  const answers: Record<string, Loaded> = { "": page([], "1"), "1": page([], "2"), "2": page(["a"], null) };
-  const get = (_: string, given: { query: { after: string | null } }) =>
-    Promise.resolve(answers[given.query.after ?? ""]);
-  const found = await loadClients(asked, null, new AbortController().signal, 10, { get } as never);
+  const answers: Record<string, Loaded<Row>> = { "": page([], "1"), "1": page([], "2"), "2": page(["a"], null) };
+  const ask = ({ after }: { after: string | null }) => Promise.resolve(answers[after ?? ""] ?? page([], null));
+  const found = await load(ask, null, new AbortController().signal);
   expect(found.items.map((each) => each.id)).toEqual(["a"]);
 });
 
 it("shows nobody twice", () => {
-  const all = appended(page(["a", "b"], "1"), page(["b", "c"], null));
+  const all = appended(page(["a", "b"], "1"), page(["b", "c"], null), (each: Row) => each.id);
   expect(all.items.map((each) => each.id)).toEqual(["a", "b", "c"]);
   expect(all.next).toBeNull();
 });

@@ -45,18 +45,18 @@ const COLUMNS: readonly Column<Session>[] = [
     key: "connected",
     title: "State",
     from: "medium",
-    width: "112px",
+    width: "108px",
     cell: (row) => (row.connected ? <Badge tone="good">connected</Badge> : <Badge>away</Badge>),
   },
-  { key: "queued", title: "Queued", sorts: true, number: true, width: "104px", cell: (row) => count(row.queued) },
-  { key: "oldest_at", title: "Oldest", sorts: true, number: true, width: "104px", cell: oldest },
+  { key: "queued", title: "Queued", sorts: true, number: true, width: "88px", cell: (row) => count(row.queued) },
+  { key: "oldest_at", title: "Oldest", sorts: true, number: true, width: "88px", cell: oldest },
   {
     key: "owed_bytes",
     title: "Bytes",
     sorts: true,
     number: true,
     from: "medium",
-    width: "96px",
+    width: "80px",
     cell: (row) => bytes(row.owed_bytes),
   },
   {
@@ -65,7 +65,7 @@ const COLUMNS: readonly Column<Session>[] = [
     sorts: true,
     number: true,
     from: "wide",
-    width: "96px",
+    width: "84px",
     cell: (row) => count(row.inflight),
   },
   {
@@ -74,10 +74,10 @@ const COLUMNS: readonly Column<Session>[] = [
     sorts: true,
     number: true,
     from: "wide",
-    width: "88px",
+    width: "80px",
     cell: (row) => count(row.subscriptions),
   },
-  { key: "last_seen", title: "Last seen", number: true, from: "medium", width: "112px", cell: seen },
+  { key: "last_seen", title: "Last seen", number: true, from: "medium", width: "100px", cell: seen },
   { key: "expires_at", title: "Ends", sorts: true, number: true, from: "wide", width: "112px", cell: ends },
 ];
 
@@ -192,7 +192,7 @@ function List(props: { list: Sessions; asked: Asked; ask: (next: Partial<Asked>)
           key: "actions",
           title: <span class="unseen">Actions</span>,
           from: "wide",
-          width: "112px",
+          width: "100px",
           number: true,
           cell: (row) =>
             row.queued > 0 && (
