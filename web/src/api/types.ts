@@ -27,3 +27,16 @@ export type AuditEntry = Schemas["Entry"];
 // Topics and subscriptions.
 export type Retained = Schemas["Retained"];
 export type Receiver = Schemas["Receiver"];
+
+// Access.
+export type AccessSets = Schemas["AccessView"];
+export type UserSet = Schemas["UserSetView"];
+export type RuleSet = Schemas["RuleSetView"];
+export type User = Schemas["UserView"];
+export type Rule = Schemas["RuleView"];
+export type RuleFile = Schemas["Rules"];
+export type RuleProblem = Schemas["RuleProblem"];
+export type RulesDiff = Schemas["RulesDiff"];
+export type Effects = Schemas["Effects"];
+export type FormerRules = Schemas["FormerRulesView"];
+export type WhatIfAnswer = Schemas["Answer"];
