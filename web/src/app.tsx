@@ -3,11 +3,12 @@ import type { JSX } from "preact";
 import { resume, session } from "./api/session";
 import { EmptyState, Failure, Spinner } from "./design/basics";
 import { Toasts } from "./design/toast";
-import { AccessPage } from "./pages/access";
 import { ClientPage } from "./pages/client";
 import { ClientsPage } from "./pages/clients";
+import { LivePage } from "./pages/live";
 import { LoginPage } from "./pages/login";
 import { OverviewPage } from "./pages/overview";
+import { SessionsPage } from "./pages/sessions";
 import { SettingsPage } from "./pages/settings";
 import { SubscriptionsPage } from "./pages/subscriptions";
 import { TopicsPage } from "./pages/topics";
@@ -46,16 +47,22 @@ const PAGES: readonly Page[] = [
     show: () => <SubscriptionsPage />,
   },
   {
+    key: "sessions",
+    title: "Sessions",
+    icon: "M4 6h16M4 11h16M4 16h9M17 14v6M14.5 17.5L17 20l2.5-2.5",
+    show: ([id]) => (id === undefined ? <SessionsPage /> : <ClientPage key={id} id={id} from="sessions" />),
+  },
+  {
+    key: "live",
+    title: "Live client",
+    icon: "M4 12a8 8 0 0 1 16 0M7.5 12a4.5 4.5 0 0 1 9 0M12 12v.01M12 16v4M9 20h6",
+    show: () => <LivePage />,
+  },
+  {
     key: "trace",
     title: "Trace",
     icon: "M3 12h4l3-8 4 16 3-8h4",
     show: () => <TracePage />,
-  },
-  {
-    key: "access",
-    title: "Access",
-    icon: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6zM9 12l2 2 4-4",
-    show: ([part]) => <AccessPage part={part} />,
   },
   {
     key: "settings",

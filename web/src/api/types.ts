@@ -8,6 +8,8 @@ export type Me = Schemas["Me"];
 export type Client = Schemas["Client"];
 export type ClientDetail = Schemas["ClientDetail"];
 export type Session = Schemas["Session"];
+export type Owed = Schemas["Owed"];
+export type Queued = Schemas["Queued"];
 export type Subscription = Schemas["Subscription"];
 export type Happened = Schemas["Happened"];
 
