@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ago, bytes, count, duration, rate } from "./format";
+import { ago, bytes, count, duration, latency, rate } from "./format";
 
 it.each([
   [0, "0 s"],
@@ -16,6 +16,10 @@ it.each([
   [1_536, "1.5 KiB"],
   [200 * 1024 * 1024, "200 MiB"],
 ])("bytes(%d)", (value, text) => expect(bytes(value)).toBe(text));
+
+it("short times", () => {
+  expect([0, 0.0004, 0.0123, 0.9, 1.26].map(latency)).toEqual(["0 ms", "0.4 ms", "12 ms", "900 ms", "1.3 s"]);
+});
 
 it("counts and rates", () => {
   expect(count(1_234_567)).toBe("1,234,567");

@@ -23,6 +23,13 @@ export function bytes(value: number): string {
   return `${unit === 0 || rest >= 100 ? whole.format(rest) : one.format(rest)} ${UNITS[unit] ?? ""}`;
 }
 
+/** A short time, of seconds: `0.4 ms`, `12 ms`, `1.3 s`. */
+export function latency(seconds: number): string {
+  const milliseconds = seconds * 1_000;
+  if (milliseconds >= 1_000) return `${one.format(seconds)} s`;
+  return `${milliseconds >= 10 || milliseconds === 0 ? whole.format(milliseconds) : one.format(milliseconds)} ms`;
+}
+
 /** Seconds as the two greatest units: `3 d 4 h`, `12 min 5 s`. */
 export function duration(seconds: number): string {
   const all = Math.max(0, Math.round(seconds));

@@ -5,7 +5,16 @@ import { api } from "./client";
 import { freshness } from "./freshness";
 import type { Happened } from "./types";
 
-export const KINDS = ["connected", "disconnected", "takeover", "refused", "dropped", "slow", "omitted"] as const;
+export const KINDS = [
+  "connected",
+  "disconnected",
+  "takeover",
+  "refused",
+  "dropped",
+  "slow",
+  "alarm",
+  "omitted",
+] as const;
 export type Kind = (typeof KINDS)[number];
 export type Listener = (event: Happened) => void;
 

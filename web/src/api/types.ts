@@ -4,6 +4,8 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Overview = Schemas["Overview"];
+export type Alarm = Schemas["AlarmView"];
+export type FigureHistory = Schemas["FigureHistory"];
 export type Me = Schemas["Me"];
 export type Client = Schemas["Client"];
 export type ClientDetail = Schemas["ClientDetail"];

@@ -17,6 +17,8 @@ export function Button(props: {
   disabled?: boolean;
   /** Said instead of the content, where that is a sign only. */
   label?: string;
+  /** Whether what it shows and hides is there. */
+  expanded?: boolean;
 }): JSX.Element {
   return (
     <button
@@ -24,6 +26,7 @@ export function Button(props: {
       class={classes("button", props.look, props.label !== undefined && "icon")}
       disabled={props.disabled ?? false}
       aria-label={props.label}
+      aria-expanded={props.expanded}
       title={props.label}
       onClick={props.onClick}
     >

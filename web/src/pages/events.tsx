@@ -11,6 +11,7 @@ const TONES: Record<string, "good" | "warn" | "bad"> = {
   dropped: "warn",
   slow: "warn",
   takeover: "warn",
+  alarm: "warn",
   omitted: "warn",
 };
 
@@ -41,6 +42,8 @@ export function sentence({ kind, details }: Happened): string {
       return join(`${count(Number(details["count"] ?? 0))} messages`, said("cause").replaceAll("_", " "));
     case "slow":
       return `${count(Number(details["waiting_bytes"] ?? 0))} bytes wait for it`;
+    case "alarm":
+      return join(said("state"), said("text"));
     case "omitted":
       return `${count(Number(details["count"] ?? 0))} more events`;
     default:

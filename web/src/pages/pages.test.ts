@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
 import { appended, load, type Loaded } from "../api/pages";
-import type { Happened, Overview } from "../api/types";
+import type { Happened } from "../api/types";
 import { sentence } from "./events";
-import { ratesBetween } from "./rates";
 
 interface Row {
   id: string;
@@ -26,19 +25,12 @@ it("shows nobody twice", () => {
   expect(all.next).toBeNull();
 });
 
-it("has rates between two answers, but not across a restart", () => {
-  const at = (now: number, started: number, received: number) =>
-    ({ now, started, counters: { messages_received: received } }) as unknown as Overview;
-  expect(ratesBetween(at(10, 1, 100), at(12, 1, 150))?.in).toBe(25);
-  expect(ratesBetween(at(10, 1, 100), at(12, 11, 5))).toBeNull();
-  expect(ratesBetween(at(10, 1, 100), at(10, 1, 100))).toBeNull();
-});
-
 it("tells events in words", () => {
   const event = (kind: string, details: Happened["details"]) => sentence({ kind, details } as Happened);
   expect(event("connected", { address: "::1", version: "V311", session_present: true })).toBe(
     "from ::1 · MQTT 3.1.1 · session resumed",
   );
   expect(event("dropped", { cause: "queue_full", count: 1200 })).toBe("1,200 messages · queue full");
+  expect(event("alarm", { state: "raised", text: "The disk is full." })).toBe("raised · The disk is full.");
   expect(event("unheard-of", {})).toBe("");
 });
