@@ -136,7 +136,13 @@ class TestOrigin:
     @pytest.mark.parametrize(
         ("origin", "host", "allowed", "expected"),
         [
+            # The web console of the same broker, by each name and address that it may be opened with.
             ("http://broker.example:8080", "broker.example:8083", (), True),
+            ("https://broker.example", "broker.example:8084", (), True),
+            ("https://BROKER.example:8080", "broker.example:8083", (), True),
+            ("http://192.0.2.7:8080", "192.0.2.7:8083", (), True),
+            ("http://[2001:db8::7]:8080", "[2001:db8::7]:8083", (), True),
+            ("http://192.0.2.8:8080", "192.0.2.7:8083", (), False),
             ("http://localhost:5173", "broker.example:8083", (), True),
             ("http://127.0.0.1", "broker.example", (), True),
             ("http://[::1]:80", "broker.example", (), True),
