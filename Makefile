@@ -25,7 +25,7 @@ export MQTTBROKER_REQUIRE_TOOLS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example console console-types clean
+.PHONY: help run test compiled lint types layers check conformance bench bench-check crash browser-example console console-types console-pictures clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 17
@@ -91,6 +91,9 @@ console-types: $(VENV)/.installed ## Write the console's types of the API anew, 
 	@$(BIN)/python -c 'import json; from mqttbroker.admin.openapi import describe; from mqttbroker.admin.server import \
 		endpoints; print(json.dumps(describe(endpoints())))' >build/openapi.json
 	@$(BIN)/python build_console.py --run api
+
+console-pictures: $(VENV)/.installed-dev console ## Make the pictures of docs/console.md anew, which takes some minutes
+	@$(BIN)/python -m tests.console.pictures $(ARGS)
 
 clean: ## Remove what tools have left; the environments stay
 	rm -rf build dist examples/browser/dist mqttbroker/admin/console *.egg-info htmlcov .coverage .coverage.* \

@@ -11,7 +11,7 @@ export interface Column<T> {
   sorts?: boolean;
   number?: boolean;
   /** The least width of the window at which it is shown; always, if it is not given. */
-  from?: "medium" | "wide";
+  from?: "medium" | "wide" | "widest";
   /** CSS width; the rest is shared. */
   width?: string;
 }

@@ -45,10 +45,10 @@ const COLUMNS: readonly Column<Session>[] = [
     key: "connected",
     title: "State",
     from: "medium",
-    width: "108px",
+    width: "116px",
     cell: (row) => (row.connected ? <Badge tone="good">connected</Badge> : <Badge>away</Badge>),
   },
-  { key: "queued", title: "Queued", sorts: true, number: true, width: "88px", cell: (row) => count(row.queued) },
+  { key: "queued", title: "Queued", sorts: true, number: true, width: "96px", cell: (row) => count(row.queued) },
   { key: "oldest_at", title: "Oldest", sorts: true, number: true, width: "88px", cell: oldest },
   {
     key: "owed_bytes",
@@ -56,7 +56,7 @@ const COLUMNS: readonly Column<Session>[] = [
     sorts: true,
     number: true,
     from: "medium",
-    width: "80px",
+    width: "88px",
     cell: (row) => bytes(row.owed_bytes),
   },
   {
@@ -64,8 +64,8 @@ const COLUMNS: readonly Column<Session>[] = [
     title: "In flight",
     sorts: true,
     number: true,
-    from: "wide",
-    width: "84px",
+    from: "widest",
+    width: "88px",
     cell: (row) => count(row.inflight),
   },
   {
@@ -73,12 +73,12 @@ const COLUMNS: readonly Column<Session>[] = [
     title: "Subscr.",
     sorts: true,
     number: true,
-    from: "wide",
-    width: "80px",
+    from: "widest",
+    width: "88px",
     cell: (row) => count(row.subscriptions),
   },
-  { key: "last_seen", title: "Last seen", number: true, from: "medium", width: "100px", cell: seen },
-  { key: "expires_at", title: "Ends", sorts: true, number: true, from: "wide", width: "112px", cell: ends },
+  { key: "last_seen", title: "Last seen", number: true, from: "medium", width: "108px", cell: seen },
+  { key: "expires_at", title: "Ends", sorts: true, number: true, from: "wide", width: "124px", cell: ends },
 ];
 
 function oldest(row: Session): JSX.Element | string {
@@ -192,7 +192,7 @@ function List(props: { list: Sessions; asked: Asked; ask: (next: Partial<Asked>)
           key: "actions",
           title: <span class="unseen">Actions</span>,
           from: "wide",
-          width: "100px",
+          width: "116px",
           number: true,
           cell: (row) =>
             row.queued > 0 && (
