@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}?")
 _PLACEHOLDERS: Final = ("${username}", "${clientid}")
 _AT_LINE: Final = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
+_CHOICES: Final = {"action": '"publish", "subscribe" or "both"', "effect": '"allow" or "deny"'}
 _EVERYBODY: Final = "*"
 _ANONYMOUS: Final = "anonymous"
 
@@ -193,6 +194,8 @@ def _rule(source: str, number: int, table: dict[str, object], lines: RuleLines) 
         key = where.strip("`.")
         line = lines.of(key.partition("[")[0])
         problem = problem[0].lower() + problem[1:]
+        if key in _CHOICES and problem.startswith("invalid enum value"):
+            problem += f"; expected {_CHOICES[key]}"
         raise SecurityError(source, f"{place}, {key}" if key else place, problem, line) from error
     names = [written.who] if isinstance(written.who, str) else written.who
     for key, values in (("who", names), ("topics", written.topics), ("clients", written.clients)):

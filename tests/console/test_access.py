@@ -108,8 +108,8 @@ def test_mistakes_are_shown_where_they_are(console: Console, page: Page, looks: 
     expect(problems).to_contain_text("Line 3 rule 1, action")
     expect(page.get_by_role("button", name="Review changes")).to_be_disabled()
     looks("access-mistakes")
-    problems.get_by_role("button", name="Line 12").click()
-    assert area.evaluate("(area) => area.value.slice(0, area.selectionStart).split('\\n').length") == 12
+    problems.get_by_role("button", name="Line 11").click()
+    assert area.evaluate("(area) => area.value.slice(0, area.selectionStart).split('\\n').length") == 11
     # A draft outlives a look at another page.
     page.get_by_role("link", name="Clients").click()
     opened(page, "rules")

@@ -131,7 +131,7 @@ function Workshop({ file, changed }: { file: RuleFile; changed: () => void }): J
           }
         >
           {!file.editable && <p class="notice inside">They cannot be changed here: {file.reason}.</p>}
-          {current === null && file.editable && (
+          {current === null && draft === null && file.editable && (
             <p class="hint muted inside">
               This is a text to begin with. It allows everything, as it is without rules, and holds when you apply it.
             </p>

@@ -135,7 +135,7 @@ function columns(set: UserSet, ask: (asking: Asking) => void): readonly Column<U
     ...all,
     {
       key: "actions",
-      title: "",
+      title: "Change",
       width: "200px",
       cell: (row) => (
         <span class="actions">
