@@ -229,8 +229,8 @@ class TestRules:
             (kept,) = (await somebody.get("/api/v1/rules/versions"))["items"]
             assert (kept["version"], kept["exists"]) == ("none", False)
             body = {"id": kept["id"], "version": applied["version"]}
-            answer = await somebody.http.post("/api/v1/rules/rollback", json=body)
-            assert answer.json()["version"] == "none"
+            rolled = await somebody.http.post("/api/v1/rules/rollback", json=body)
+            assert rolled.json()["version"] == "none"
             assert not (tmp_path / "data" / "acl.toml").exists()
             await somebody.broker.publish("secret/a", b"3")
             assert (await one.expect_publish()).payload == b"3"
