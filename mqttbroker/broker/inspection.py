@@ -225,7 +225,7 @@ class Inspection:
         """Subscriptions, by client and filter, of all clients or of one; ``search`` is part of a filter."""
         limit = _bounded(limit)
         sessions = self._core.registry.sessions
-        total = len(self._core.router)
+        total = self._core.router.held
         place: Place | None = None
         topic_filter = ""
         if after is not None:

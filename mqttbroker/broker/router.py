@@ -32,6 +32,7 @@ class Router:
         self._rng = rng
         self._tree: SubscriptionTree[Subscription | Group | SinkSubscription] = SubscriptionTree()
         self._groups: dict[str, Group] = {}
+        self._sinks: int = 0
         self.routes: RouteCache[Route] = RouteCache(limits.max_cached_topics)
 
     def __len__(self) -> int:
@@ -46,6 +47,11 @@ class Router:
     def members(self) -> int:
         """Members of all shared subscriptions."""
         return sum(map(len, self._groups.values()))
+
+    @property
+    def held(self) -> int:
+        """Subscriptions of sessions, each member of a shared one counted by itself."""
+        return len(self._tree) - len(self._groups) + self.members - self._sinks
 
     # Subscriptions.
 
@@ -117,11 +123,13 @@ class Router:
     def add_sink(self, sink: Sink, topic_filter: str, qos: int, observes: bool = False) -> None:
         """Subscribe a sink; one that observes does not count as a receiver."""
         self._tree.add(SinkSubscription(sink, topic_filter, qos, observes))
+        self._sinks += 1
         self.routes.invalidate(topic_filter)
 
     def remove_sink(self, sink: Sink, topic_filter: str) -> None:
         """Remove a sink's subscription."""
-        self._tree.remove(topic_filter, sink)
+        if self._tree.remove(topic_filter, sink) is not None:
+            self._sinks -= 1
         self.routes.invalidate(topic_filter)
 
     # Routes.

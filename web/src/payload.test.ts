@@ -38,6 +38,8 @@ describe("forms", () => {
     expect(hexDump(new Uint8Array(9)).split("\n")).toHaveLength(2);
     expect(briefly({ encoding: "base64", data: "AP8=", truncated: false }, 2)).toBe("00 ff");
     expect(briefly(text("a\n  b"), 5)).toBe("a b");
+    expect(briefly(text("\u0001a"), 2)).toBe("01 61");
+    expect(formsOf(text("\u0001a"))).toEqual(["hex", "text"]);
     expect(briefly(text(""), 0)).toBe("(empty)");
   });
 });

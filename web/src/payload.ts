@@ -10,6 +10,8 @@ export const FORMS = ["number", "json", "text", "hex"] as const;
 export type Form = (typeof FORMS)[number];
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** Characters that no text has, but tabs and ends of lines. */
+const CONTROLS = /[\x00-\x08\x0e-\x1f\x7f]/;
 const LONGEST_NUMBER = 40;
 const ROW = 8;
 const encoder = new TextEncoder();
@@ -50,6 +52,7 @@ export function prettyJson(text: string): string | null {
 /** The forms that a payload can be shown in, the best one first. */
 export function formsOf(payload: Payload): Form[] {
   if (payload.encoding === "base64") return ["hex"];
+  if (CONTROLS.test(payload.data)) return ["hex", "text"];
   if (numberOf(payload) !== null) return ["number", "text", "hex"];
   if (/^\s*[[{"]/.test(payload.data) && !payload.truncated && prettyJson(payload.data) !== null) {
     return ["json", "text", "hex"];
@@ -84,7 +87,8 @@ function twoDigits(byte: number): string {
 /** One line that fits into a list. */
 export function briefly(payload: Payload, size: number): string {
   if (size === 0) return "(empty)";
-  if (payload.encoding === "text") return payload.data.slice(0, 120).replace(/\s+/g, " ");
+  if (payload.encoding === "text" && !CONTROLS.test(payload.data))
+    return payload.data.slice(0, 120).replace(/\s+/g, " ");
   return [...bytesOf({ ...payload, data: payload.data.slice(0, 64) })].map(twoDigits).join(" ");
 }
 
@@ -120,7 +124,7 @@ export function entered(text: string, encoding: Encoding): Entered {
 
 /** A payload as it is put into a field, and the encoding that is for it. */
 export function editable(payload: Payload): { text: string; encoding: Encoding } {
-  if (payload.encoding === "base64") {
+  if (payload.encoding === "base64" || CONTROLS.test(payload.data)) {
     const text = [...bytesOf(payload)].map(twoDigits).join(" ");
     return { text, encoding: "hex" };
   }

@@ -20,7 +20,10 @@ async def test_subscriptions() -> None:
         await one.subscribe("b")
         await two.connect("two")
         await two.subscribe("$share/group/a/+", qos=2)
+        await one.subscribe("$share/group/a/+")
+        await one.unsubscribe("$share/group/a/+")
         page = await somebody.get("/api/v1/subscriptions")
+        assert page["total"] == 3
         assert [(each["id"], each["topic_filter"], each["qos"]) for each in page["items"]] == [
             ("one", "a/#", 1),
             ("one", "b", 0),

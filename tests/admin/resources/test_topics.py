@@ -114,6 +114,7 @@ class TestWatch:
             assert answer.reason_code == ReasonCode.NO_MATCHING_SUBSCRIBERS
             found = await somebody.get("/api/v1/receivers", params={"topic": "a"})
             assert (found["total"], found["local"]) == (0, 0)
+            assert (await somebody.get("/api/v1/subscriptions"))["total"] == 0
 
     async def test_nothing_is_left_of_it(self) -> None:
         async with console() as somebody:

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Receiver } from "../api/types";
-import { findings, whyNobody } from "./receivers";
+import { findings, summary, whyNobody } from "./receivers";
 
 const receiver = (more: Partial<Receiver>): Receiver => ({
   id: "a",
@@ -46,6 +46,7 @@ it("counts the members of a shared group", () => {
     1,
   );
   expect(found[0]?.because).toContain("one of the 2 members of g");
+  expect(summary(found)).toBe("It would go to one member of a group. 1 would not get it, although subscribed.");
 });
 
 it("has ideas where there is nobody", () => {

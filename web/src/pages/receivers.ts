@@ -1,4 +1,5 @@
 // What the broker's answer to "who would receive this?" means, in words.
+import { count } from "../format";
 import type { Receiver } from "../api/types";
 
 export interface Finding {
@@ -69,6 +70,23 @@ function finding(receiver: Receiver, qos: number, members: number): Finding {
         because: "It has subscribed, but its user may not read this topic.",
       };
   }
+}
+
+/** What would become of the message, in a sentence or two. */
+export function summary(found: readonly Finding[]): string {
+  const getting = found.filter((each) => each.gets);
+  const groups = new Set(
+    getting.map((each) => each.receiver.share !== null && each.receiver.filters[0]).filter(Boolean),
+  );
+  const single = getting.filter((each) => each.receiver.share === null).length;
+  const rest = found.length - getting.length;
+  const parts = [
+    single > 0 && `to ${count(single)} ${single === 1 ? "client" : "clients"}`,
+    groups.size > 0 &&
+      (groups.size === 1 ? "to one member of a group" : `to one member of each of ${count(groups.size)} groups`),
+  ].filter(Boolean);
+  const goes = parts.length ? `It would go ${parts.join(" and ")}.` : "Nobody would receive it.";
+  return rest ? `${goes} ${count(rest)} would not get it, although subscribed.` : goes;
 }
 
 /** What may be the reason where no subscription matches. */

@@ -12,7 +12,7 @@ import { type Column, Table } from "../design/table";
 import { Tabs } from "../design/tabs";
 import { count } from "../format";
 import { go, linkTo, place } from "../router";
-import { type Finding, findings, whyNobody } from "./receivers";
+import { type Finding, findings, summary, whyNobody } from "./receivers";
 import "./subscriptions.css";
 
 const EVERY = 10_000;
@@ -36,8 +36,8 @@ export function SubscriptionsPage(): JSX.Element {
         selected={tab}
         onSelect={(key) => go(linkTo(["subscriptions"], key === "list" ? {} : { view: "receivers" }))}
         tabs={[
-          { key: "list", title: "Who has subscribed to what" },
-          { key: "receivers", title: "Who would receive …?" },
+          { key: "list", title: "All" },
+          { key: "receivers", title: "Who would receive?" },
         ]}
       >
         {tab === "list" ? (
@@ -260,7 +260,9 @@ function Answer({ topic, qos }: { topic: string; qos: number }): JSX.Element {
   return (
     <>
       <p class="summary" role="status">
-        {summary(found, loaded)} <a href={linkTo(["topics"], { topic })}>Look at the topic</a>
+        {summary(found)}
+        {loaded.next !== null && ` These are the first ${count(found.length)} of ${count(loaded.total)}.`}{" "}
+        <a href={linkTo(["topics"], { topic })}>Look at the topic</a>
       </p>
       {local}
       <ul class="receivers card" aria-label="Receivers">
@@ -275,14 +277,6 @@ function Answer({ topic, qos }: { topic: string; qos: number }): JSX.Element {
       )}
     </>
   );
-}
-
-function summary(found: readonly Finding[], loaded: Found): string {
-  const gets = found.filter((each) => each.gets).length;
-  const rest = found.length - gets;
-  const all = loaded.next === null ? "" : ` These are the first ${count(found.length)} of ${count(loaded.total)}.`;
-  const no = rest === 0 ? "" : ` ${count(rest)} would not, although subscribed.`;
-  return `${count(gets)} of those with a subscription would receive it.${no}${all}`;
 }
 
 function One({ finding }: { finding: Finding }): JSX.Element {

@@ -1,6 +1,6 @@
 // The tree on the page. Only the rows in sight are in the document; the keyboard moves one mark through all of them.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import { rowsInSight } from "../design/window";
 import { rate } from "../format";
@@ -35,7 +35,7 @@ export function TreeView(props: {
     const element = box.current;
     if (element) setSight(rowsInSight(rows.length, ROW, -element.scrollTop, element.clientHeight));
   };
-  useEffect(look, [rows]);
+  useLayoutEffect(look, [rows]);
   useEffect(() => {
     window.addEventListener("resize", look);
     return () => window.removeEventListener("resize", look);
@@ -127,16 +127,16 @@ export function TreeView(props: {
       {rows.slice(first, last).map((row, offset) => {
         const index = first + offset;
         const common = {
-          key: `${row.is} ${row.node.prefix}`,
           id: `${id}-${index}`,
           at: index === marked,
           indent: Math.min(row.depth - 1, MOST_STEPS) * STEP,
           onChoose: () => choose(row),
         };
         return row.is === "more" ? (
-          <More {...common} depth={row.depth} failed={fetching.failed.has(row.node.prefix)} />
+          <More key={keyOf(row)} {...common} depth={row.depth} failed={fetching.failed.has(row.node.prefix)} />
         ) : (
           <Topic
+            key={keyOf(row)}
             {...common}
             row={row}
             chosen={row.node.topic === selected && selected !== ""}

@@ -38,7 +38,7 @@ export function TopicsPage(): JSX.Element {
         <h1>Topics</h1>
         <Badge tone={open ? "good" : "neutral"}>{open ? "live" : "not live"}</Badge>
         <p class="muted number">
-          {count(tree.live)} published to, {rate(rates)} messages a second
+          {count(tree.live)} active, {rate(rates)} messages a second
         </p>
         {isAdmin.value && (
           <div class="push">
