@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { resume, session } from "./api/session";
 import { EmptyState, Failure, Spinner } from "./design/basics";
 import { Toasts } from "./design/toast";
+import { AccessPage } from "./pages/access";
 import { ClientPage } from "./pages/client";
 import { ClientsPage } from "./pages/clients";
 import { LivePage } from "./pages/live";
@@ -63,6 +64,12 @@ const PAGES: readonly Page[] = [
     title: "Trace",
     icon: "M3 12h4l3-8 4 16 3-8h4",
     show: () => <TracePage />,
+  },
+  {
+    key: "access",
+    title: "Access",
+    icon: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6zM9 12l2 2 4-4",
+    show: ([part]) => <AccessPage part={part} />,
   },
   {
     key: "settings",
