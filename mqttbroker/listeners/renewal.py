@@ -41,7 +41,7 @@ class Renewal:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look at the files from now on, if there are any."""
         if self._files:
-            self._look(loop)
+            self._turn(loop)
 
     def stop(self) -> None:
         """Look no more."""
@@ -62,8 +62,12 @@ class Renewal:
             return False
         return True
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(WATCH, self._look, loop)
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(WATCH, self._turn, loop)
+        self.look()
+
+    def look(self) -> None:
+        """Read what was replaced, and tell of what runs out."""
         for name, files in self._files:
             if files.changed():
                 self._reload(name, files)

@@ -262,14 +262,18 @@ class TestTls:
     def test_certificates_that_run_out_are_told_once_a_day(
         self, mqtt_broker_factory: BrokerFactory, pki: Pki, tmp_path: Path
     ) -> None:
+        def look(broker: Broker) -> None:
+            assert broker._renewal is not None
+            broker._renewal.look()
+
         tls = pki.tls_config(certificate=pki.certificate("expired-server"), key=pki.key("expired-server"))
         broker = serve(mqtt_broker_factory, tls=tls)
         (line,) = lines(broker, "certificate has run out")
         assert (line["listener"], line["file"]) == ("tcp", str(pki.certificate("expired-server")))
-        broker.call(Broker._watch)
+        broker.call(look)
         assert len(lines(broker, "certificate has run out")) == 1
         broker.advance(90_000)
-        broker.call(Broker._watch)
+        broker.call(look)
         assert len(lines(broker, "certificate has run out")) == 2
 
     def test_files_that_are_no_good_stop_the_start(self, mqtt_broker_factory: BrokerFactory, tmp_path: Path) -> None:
