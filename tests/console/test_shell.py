@@ -168,6 +168,9 @@ class TestViewers:
         lamp.publish("lamp/state", "on", retain=True)
         for name in entries(viewer_page):
             visit(viewer_page, name)
+            # What is published there is by the rights of a user of MQTT, and not by those of the account.
+            if name == "Live client":
+                continue
             found = [each for each in viewer_page.locator("main").get_by_role("button").all_inner_texts()]
             assert [each for each in found if ACTIONS.match(each)] == [], name
         for place in ("clients/lamp", "sessions/lamp", "topics?topic=lamp%2Fstate"):
