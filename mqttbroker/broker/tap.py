@@ -135,6 +135,8 @@ class Tap:
     def ended(self, reason: str, now: float) -> None:
         """The connection has ended."""
         mount_point = self.connection.entrance.mount_point
+        # Whoever is refused is told no more than the CONNACK says.
+        reason = reason or "ended by the broker"
         found = TracedEnd(now, self._name(), mount_point, self.connection.peer.address, reason)
         for trace in list(self.traces):
             if self._concerns(trace) and trace.target.topic_filter is None:

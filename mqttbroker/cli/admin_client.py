@@ -22,7 +22,16 @@ import typer
 
 from mqttbroker.config import LOCAL_TOKEN_FILE
 
-__all__ = ["Access", "AdminClient", "AdminError", "DataDirOption", "TokenFileOption", "UrlOption", "access"]
+__all__ = [
+    "Access",
+    "AdminClient",
+    "AdminError",
+    "CafileOption",
+    "DataDirOption",
+    "TokenFileOption",
+    "UrlOption",
+    "access",
+]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 DEFAULT_DATA_DIR: Final = Path("data")
@@ -44,6 +53,14 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         help="Data directory of a broker on this machine, whose own token is used. [data]",
+        show_default=False,
+    ),
+]
+CafileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cafile",
+        help="With https, trust the authorities in this PEM file, in the place of those of the system.",
         show_default=False,
     ),
 ]
@@ -127,8 +144,9 @@ def _is_here(url: str) -> bool:
 class AdminClient:
     """Asks the API of one broker. Everything raises :class:`AdminError`."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, cafile: Path | None = None) -> None:
         self.access: Access = access
+        self._cafile = cafile
         parts = urlsplit(access.url if "//" in access.url else f"http://{access.url}")
         try:
             self._host, self._port = parts.hostname, parts.port
@@ -174,7 +192,7 @@ class AdminClient:
         address = f"{self._path}/api/v1/{quote(path)}" + (f"?{urlencode(given)}" if given else "")
         connection: http.client.HTTPConnection
         if self._secure:
-            context = ssl.create_default_context()
+            context = self._trust()
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT, context=context)
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
@@ -191,6 +209,12 @@ class AdminClient:
             with response:
                 raise self._problem(response)
         return response
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._cafile)
+        except OSError as error:  # ssl.SSLError is one.
+            raise AdminError(f"{self._cafile}: cannot be used: {error.strerror or error}") from None
 
     def _problem(self, response: http.client.HTTPResponse) -> AdminError:
         if response.status == HTTPStatus.UNAUTHORIZED:

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mqttbroker.cli.admin_client import AdminClient, AdminError, DataDirOption, TokenFileOption, UrlOption, access
+from mqttbroker.cli.admin_client import (
+    AdminClient,
+    AdminError,
+    CafileOption,
+    DataDirOption,
+    TokenFileOption,
+    UrlOption,
+    access,
+)
 from mqttbroker.cli.columns import Column, ago, rows_of, size
 from mqttbroker.cli.failure import fail
 
@@ -55,10 +63,11 @@ def clients(
     url: UrlOption = None,
     token_file: TokenFileOption = None,
     data_dir: DataDirOption = None,
+    cafile: CafileOption = None,
 ) -> None:
     """Show who is connected to a running broker."""
     try:
-        client = AdminClient(access(url, token_file, data_dir))
+        client = AdminClient(access(url, token_file, data_dir), cafile)
         found, total = _fetch(client, search, sort, limit)
     except AdminError as error:
         fail(error)

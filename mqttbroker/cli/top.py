@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from mqttbroker.cli.admin_client import (
-    Access,
     AdminClient,
     AdminError,
+    CafileOption,
     DataDirOption,
     TokenFileOption,
     UrlOption,
@@ -63,12 +63,16 @@ def top(
     url: UrlOption = None,
     token_file: TokenFileOption = None,
     data_dir: DataDirOption = None,
+    cafile: CafileOption = None,
 ) -> None:
     """Watch a running broker: rates, memory, and the clients with the longest queues.
 
     Keys: q quits, s changes the order of the clients.
     """
-    find = lambda: access(url, token_file, data_dir)  # noqa: E731
+
+    def find() -> AdminClient:
+        return AdminClient(access(url, token_file, data_dir), cafile)
+
     try:
         watched = _Watched(find)
         if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -84,9 +88,9 @@ def top(
 class _Watched:
     """A broker that may be started again, with another token, while it is watched."""
 
-    def __init__(self, find: Callable[[], Access]) -> None:
+    def __init__(self, find: Callable[[], AdminClient]) -> None:
         self._find = find
-        self.client: AdminClient = AdminClient(find())
+        self.client: AdminClient = find()
 
     def sample(self, sort: Sort, limit: int) -> Sample:
         """Ask. Raises :class:`AdminError`."""
@@ -95,7 +99,7 @@ class _Watched:
         except AdminError as error:
             if error.status != 401:
                 raise
-            self.client = AdminClient(self._find())
+            self.client = self._find()
             return self._sample(sort, limit)
 
     def _sample(self, sort: Sort, limit: int) -> Sample:

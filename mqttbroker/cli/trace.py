@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from mqttbroker.cli.admin_client import AdminClient, AdminError, DataDirOption, TokenFileOption, UrlOption, access
+from mqttbroker.cli.admin_client import (
+    AdminClient,
+    AdminError,
+    CafileOption,
+    DataDirOption,
+    TokenFileOption,
+    UrlOption,
+    access,
+)
 from mqttbroker.cli.failure import fail
 from mqttbroker.cli.trace_output import shown
 
@@ -29,6 +37,7 @@ def trace(
     url: UrlOption = None,
     token_file: TokenFileOption = None,
     data_dir: DataDirOption = None,
+    cafile: CafileOption = None,
 ) -> None:
     """Show the packets of a client, of a topic, or from an address, as they come; give one of the three.
 
@@ -38,7 +47,7 @@ def trace(
         raise typer.BadParameter("give one of --client, --topic and --address")
     query = {"client": client, "topic": topic, "address": address}
     try:
-        asked = AdminClient(access(url, token_file, data_dir))
+        asked = AdminClient(access(url, token_file, data_dir), cafile)
         lines = asked.lines(
             "trace", seconds + SPARE, **query, seconds=seconds, packets=packets, payload=payload, format="jsonl"
         )
