@@ -16,6 +16,7 @@ from mqttbroker.admin.figures import Figures
 from mqttbroker.admin.incidents import Incidents
 from mqttbroker.admin.repeated import Repeated
 from mqttbroker.broker import BrokerCore, Log
+from mqttbroker.config import RUNS_OUT_SOON
 from mqttbroker.sessions import split_client_id
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ Place = Literal["clients", "sessions", "topics", "access", "settings", "overview
 
 MOST: Final = 20
 DAY: Final = 86_400.0
-EXPIRY: Final = 30 * DAY
-"""Seconds before a certificate runs out."""
 RESERVE: Final = 64 * 2**20
 """Bytes free on the disk, below which it may be full any moment."""
 LOW_PART: Final = 0.1
@@ -275,7 +274,7 @@ def _certificate(facts: Facts, held: Held) -> Iterator[Finding]:
     for listener, certificates in facts.certificates.items():
         for each in certificates:
             left = each.not_after - facts.now
-            if left < EXPIRY:
+            if left < RUNS_OUT_SOON:
                 when = "has expired" if left <= 0 else f"expires in {_days(left)}"
                 yield Finding(
                     f"{listener} {each.file}",

@@ -101,4 +101,4 @@ def _group_limits(process: Path, groups: Path) -> Iterator[int]:
 
 def _limit(path: Path) -> Iterator[int]:
     with suppress(OSError, ValueError):  # "max", where there is none.
-        yield int(path.read_text(encoding="ascii"))
+        yield int(path.read_text(encoding="utf-8"))

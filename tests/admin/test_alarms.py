@@ -241,10 +241,10 @@ def certificate(not_after: float) -> CertificateInfo:
 
 def test_a_certificate_that_runs_out() -> None:
     watched = Watched()
-    for days, severity in ((31, ""), (29.5, "warning"), (-1, "critical"), (365, "")):
+    for days, severity in ((22, ""), (20.5, "warning"), (-1, "critical"), (365, "")):
         watched.facts.certificates = {"tls": [certificate(watched.world.now + days * DAY)]}
         assert [each.finding.severity for each in watched.look()] == ([severity] if severity else [])
-    assert watched.logged[0][2]["what"] == ("The certificate CN=broker.example of the listener tls expires in 29 days.")
+    assert watched.logged[0][2]["what"] == ("The certificate CN=broker.example of the listener tls expires in 20 days.")
     assert str(watched.logged[1][2]["what"]).endswith("has expired.")
 
 

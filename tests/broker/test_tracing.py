@@ -146,7 +146,7 @@ class TestClient:
         assert (before.connection.tap, after.connection.tap) == (None, None)
         assert sensor.connection.tap is not None
         world.core.tracing.end(trace, "stopped")
-        assert sensor.connection.tap is None
+        assert [each.connection.tap for each in (before, after, sensor)] == [None, None, None]
         assert sensor.connection.outbox.carrier is sensor.carrier
 
     def test_below_a_mount_point(self) -> None:

@@ -136,7 +136,7 @@ def test_properties(page: Page, connect: Connect) -> None:
     publish(page, "a", "{}", "1")
     message = device.messages.get(timeout=WAIT)
     assert message.properties is not None
-    found = message.properties.json()
+    found = message.properties.json()  # type: ignore[no-untyped-call]
     assert (found["ContentType"], found["ResponseTopic"]) == ("application/json", "b")
     assert found["UserProperty"] == [("room", "hall"), ("room", "attic")]
     assert 0 < found["MessageExpiryInterval"] <= 60

@@ -7,10 +7,11 @@ import contextlib
 import gc
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from mqttbroker.broker import Accepted, Credentials, Refused, VerdictCallback
@@ -248,11 +249,15 @@ class Growth:
     """Bytes held at its end and not at its start."""
     peak: int = 0
     """Bytes held at some moment in it and not at its start."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """The types that most of these objects are of."""
 
 
-def _objects() -> int:
-    """How many objects there are. The event loop forgets a timer that was cancelled when its time comes, not before."""
-    return sum(not isinstance(each, asyncio.TimerHandle | Context) for each in gc.get_objects())
+def _objects() -> Counter[type]:
+    """The objects there are. The event loop forgets a timer that was cancelled when its time comes, not before."""
+    kinds = Counter(map(type, gc.get_objects()))
+    del kinds[asyncio.TimerHandle], kinds[Context]
+    return kinds
 
 
 @contextmanager
@@ -275,13 +280,15 @@ def growth(broker: RunningBroker, sizes: bool = True) -> Iterator[Growth]:
         broker.logged.clear()
         gc.collect()
         found.size = tracemalloc.get_traced_memory()[0] - size
-        found.objects = _objects() - objects
+        after = _objects()
+        found.objects = after.total() - objects.total()
+        found.kinds = {kind.__qualname__: more for kind, more in (after - objects).most_common(5)}
     finally:
         if started:
             tracemalloc.stop()
 
 
-STRETCHES = 3
+STRETCHES = 5
 
 
 async def leaves_nothing(

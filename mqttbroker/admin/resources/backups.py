@@ -52,8 +52,9 @@ class BackupList(Output):
 @endpoint("GET", f"{PREFIX}/backups", role="viewer", tag="backups", summary="Backups of the store")
 async def backups(call: Call[None, None]) -> BackupList:
     kept = call.context.backups
+    running = kept.running  # Asked before, so that one which ends meanwhile is here or there, or both.
     state = await kept.state()
-    running, failed = kept.running, kept.failed
+    failed = kept.failed
     return BackupList(
         items=[_view(each) for each in state.backups],
         running=None

@@ -66,13 +66,20 @@ async def test_the_transport_loses_nothing_and_keeps_the_order(connect: Connecto
 
 @pytest.mark.normative("MQTT-7.0.0-1")
 async def test_the_broker_opens_no_connection_to_another_server(connect: Connector, broker: RunningBroker) -> None:
+    before = established()
     client = await connect()
     await client.subscribe("#", qos=2)
     broker.advance(86_400)
     await client.publish("a", b"x", qos=2)
     await client.expect_publish()
     # Both ends are in this process: each connection is to the broker's port or from it.
-    connections = [each for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
+    connections = established() - before
     assert connections
-    for each in connections:
-        assert broker.port in (each.laddr.port, each.raddr.port)
+    for ports in connections:
+        assert broker.port in ports
+
+
+def established() -> set[tuple[int, int]]:
+    """The ports, here and there, of the connections of this process."""
+    connections = psutil.Process().net_connections("tcp")
+    return {(each.laddr.port, each.raddr.port) for each in connections if each.status == psutil.CONN_ESTABLISHED}
