@@ -16,7 +16,6 @@ from mqttbroker.admin.figures import Figures
 from mqttbroker.admin.incidents import Incidents
 from mqttbroker.admin.repeated import Repeated
 from mqttbroker.broker import BrokerCore, Log
-from mqttbroker.config import RUNS_OUT_SOON
 from mqttbroker.sessions import split_client_id
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ Place = Literal["clients", "sessions", "topics", "access", "settings", "overview
 
 MOST: Final = 20
 DAY: Final = 86_400.0
+EXPIRY: Final = 21 * DAY
+"""Seconds before a certificate runs out; the log tells of it from the same day on."""
 RESERVE: Final = 64 * 2**20
 """Bytes free on the disk, below which it may be full any moment."""
 LOW_PART: Final = 0.1
@@ -274,7 +275,7 @@ def _certificate(facts: Facts, held: Held) -> Iterator[Finding]:
     for listener, certificates in facts.certificates.items():
         for each in certificates:
             left = each.not_after - facts.now
-            if left < RUNS_OUT_SOON:
+            if left < EXPIRY:
                 when = "has expired" if left <= 0 else f"expires in {_days(left)}"
                 yield Finding(
                     f"{listener} {each.file}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mqttbroker.config.admin import LOCAL_TOKEN_FILE, AdminConfig, AdminTlsConfig
 from mqttbroker.config.exposure import check_exposure
-from mqttbroker.config.listener import RUNS_OUT_SOON, CertificateConfig, ListenerConfig, TlsConfig, is_loopback
+from mqttbroker.config.listener import CertificateConfig, ListenerConfig, TlsConfig, is_loopback
 from mqttbroker.config.loading import ConfigError, load_config
 from mqttbroker.config.managed import is_there, managed_password_file, managed_rules_file
 from mqttbroker.config.schema import Config, LogConfig, LogFormat, LogLevel, SysConfig
@@ -15,7 +15,6 @@ from mqttbroker.config.security import SecurityConfig
 
 __all__ = [
     "LOCAL_TOKEN_FILE",
-    "RUNS_OUT_SOON",
     "AdminConfig",
     "AdminTlsConfig",
     "CertificateConfig",

@@ -5,16 +5,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from mqttbroker.broker.authority import UsernameSource
 from mqttbroker.broker.entrance import ListenerLimits, check_mount_point
 from mqttbroker.config.security import SecurityConfig
 
-__all__ = ["RUNS_OUT_SOON", "CertificateConfig", "ListenerConfig", "TlsConfig", "is_loopback"]
-
-RUNS_OUT_SOON: Final = 21 * 86_400.0
-"""Seconds before a certificate runs out from which on the broker warns of it."""
+__all__ = ["CertificateConfig", "ListenerConfig", "TlsConfig", "is_loopback"]
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from mqttbroker.broker import Log
-from mqttbroker.config import RUNS_OUT_SOON
 from mqttbroker.listeners.host import Clock
 from mqttbroker.security import TlsError
 
@@ -20,6 +19,8 @@ __all__ = ["Renewal"]
 WATCH: Final = 5.0
 """Seconds between two looks at the files."""
 DAY: Final = 86_400.0
+EXPIRY_WARNING: Final = 21 * DAY
+"""Seconds before a certificate runs out from which on the log says so every day."""
 
 
 class Renewal:
@@ -79,7 +80,7 @@ class Renewal:
             ends.append(("list of revoked certificates", str(files.settings.crl), files.crl_next_update))
         for what, file, end in ends:
             left = end - now
-            if left < RUNS_OUT_SOON and now >= self._warned.get((file, end), 0.0) + DAY:
+            if left < EXPIRY_WARNING and now >= self._warned.get((file, end), 0.0) + DAY:
                 self._warned[file, end] = now
                 event = f"{what} runs out soon" if left > 0 else f"{what} has run out"
                 self._log("warning", event, listener=name, file=file, days_left=round(left / DAY, 1))
