@@ -145,9 +145,10 @@ class TestLife:
             await once()
         gc.collect()
         assert len(asyncio.all_tasks()) == 1
-        assert len(os.listdir("/proc/self/fd")) <= descriptors
         assert threading.active_count() == threads
-        # Some caches of the standard library fill up; a thousand brokers would be many times this.
+        # Something else in this process may open a file, and caches of the standard library fill up; what a thousand
+        # brokers left would be many times this.
+        assert len(os.listdir("/proc/self/fd")) < descriptors + 100
         assert len(gc.get_objects()) < objects + 2_000
 
     async def test_two_brokers_in_one_program_share_nothing(self) -> None:
