@@ -59,7 +59,8 @@ class _Ring:
 
     def add(self, at: float, values: Mapping[str, float]) -> None:
         place = self._next
-        self._at[place] = at
+        # As it is shown, so that whoever asks for what came after it does not get it again.
+        self._at[place] = round(at, 3)
         for name, column in self._columns.items():
             column[place] = values.get(name, nan)
         self._next = (place + 1) % self._length

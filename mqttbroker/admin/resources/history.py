@@ -41,7 +41,7 @@ async def history(call: Call[HistoryQuery, None]) -> FigureHistory:
     found = monitor.history.last(query.seconds, context.broker.now(), query.after)
     return FigureHistory(
         step=found.step,
-        at=[round(each, 3) for each in found.at],
+        at=list(found.at),
         series={name: [_short(each) for each in values] for name, values in found.series.items()},
     )
 
