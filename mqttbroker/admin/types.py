@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from mqttbroker.admin.endpoint import Input, Output
+from mqttbroker.broker import ClientOrder, SessionOrder
 
 __all__ = [
     "Batch",
@@ -66,27 +67,6 @@ Next = Annotated[str | None, Meta(description="``after`` of the next page; null 
 Total = Annotated[int, Meta(description="Entries of the whole list, whatever was searched for.")]
 Ordered = Annotated[bool, Meta(description="False where the list is too long to be sorted.")]
 SEARCH = "Part of the client identifier, the user name or the address."
-ClientSort = Literal[
-    "client_id",
-    "connected_at",
-    "last_received",
-    "subscriptions",
-    "inflight",
-    "queued",
-    "owed_bytes",
-    "dropped",
-    "waiting_bytes",
-]
-SessionSort = Literal[
-    "client_id",
-    "expires_at",
-    "subscriptions",
-    "inflight",
-    "queued",
-    "oldest_at",
-    "owed_bytes",
-    "dropped",
-]
 Descending = Annotated[bool, Meta(description="The greatest first.")]
 Qos = Annotated[int, Meta(ge=0, le=2)]
 Topic = Annotated[str, Meta(min_length=1, max_length=65_535)]
@@ -232,7 +212,7 @@ class ClientQuery(PageQuery):
     """Which clients."""
 
     search: Annotated[str, Meta(max_length=256, description=SEARCH)] = ""
-    sort: ClientSort = "client_id"
+    sort: ClientOrder = "client_id"
     descending: Descending = False
 
 
@@ -240,7 +220,7 @@ class SessionQuery(PageQuery):
     """Which sessions."""
 
     search: Annotated[str, Meta(max_length=256, description=SEARCH)] = ""
-    sort: SessionSort = "client_id"
+    sort: SessionOrder = "client_id"
     descending: Descending = False
     connected: Annotated[bool | None, Meta(description="Only those with, or only those without a client.")] = None
 

@@ -25,7 +25,7 @@ from mqttbroker.broker.counters import Counters
 from mqttbroker.broker.entrance import Entrance, ListenerLimits
 from mqttbroker.broker.events import EventListener, Events
 from mqttbroker.broker.gate import Gate, host_of
-from mqttbroker.broker.inspection import CLIENT_ORDERS, SESSION_ORDERS, Inspection
+from mqttbroker.broker.inspection import Inspection
 from mqttbroker.broker.limits import Limits
 from mqttbroker.broker.quiet import Log
 from mqttbroker.broker.route import Sink
@@ -34,7 +34,10 @@ from mqttbroker.broker.trace import Network, Target, Trace, network_of
 from mqttbroker.broker.traced import HIDDEN, Found, TracedEnd, TracedLoss, TracedPacket
 from mqttbroker.broker.tracing import TooManyTraces, Tracing
 from mqttbroker.broker.views import (
+    CLIENT_ORDERS,
+    SESSION_ORDERS,
     ClientDetail,
+    ClientOrder,
     ClientSummary,
     Deleted,
     Disconnected,
@@ -45,6 +48,7 @@ from mqttbroker.broker.views import (
     Receiver,
     Receivers,
     RetainedDetail,
+    SessionOrder,
     SessionSummary,
     SubscriptionSummary,
     TopicLevel,
@@ -64,6 +68,7 @@ __all__ = [
     "Challenge",
     "ClientCertificate",
     "ClientDetail",
+    "ClientOrder",
     "ClientSummary",
     "Connection",
     "Counters",
@@ -93,6 +98,7 @@ __all__ = [
     "Receivers",
     "Refused",
     "RetainedDetail",
+    "SessionOrder",
     "SessionSummary",
     "Sink",
     "Steering",

@@ -30,6 +30,8 @@ from mqttbroker.broker.showing import (
     subscription_summary,
 )
 from mqttbroker.broker.views import (
+    CLIENT_ORDERS,
+    SESSION_ORDERS,
     ClientDetail,
     ClientSummary,
     Page,
@@ -49,29 +51,8 @@ if TYPE_CHECKING:
     from mqttbroker.broker.connection import Connection
     from mqttbroker.broker.core import BrokerCore
 
-__all__ = ["CLIENT_ORDERS", "SESSION_ORDERS", "Inspection"]
+__all__ = ["Inspection"]
 
-CLIENT_ORDERS = (
-    "client_id",
-    "connected_at",
-    "last_received",
-    "subscriptions",
-    "inflight",
-    "queued",
-    "owed_bytes",
-    "dropped",
-    "waiting_bytes",
-)
-SESSION_ORDERS = (
-    "client_id",
-    "expires_at",
-    "subscriptions",
-    "inflight",
-    "queued",
-    "oldest_at",
-    "owed_bytes",
-    "dropped",
-)
 FOREVER = 1e12
 """Stands for a time that never comes, behind all others."""
 READ = 100

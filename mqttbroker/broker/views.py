@@ -7,10 +7,13 @@ the epoch on the broker's clock, sizes are in bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar, get_args
 
 __all__ = [
+    "CLIENT_ORDERS",
+    "SESSION_ORDERS",
     "ClientDetail",
+    "ClientOrder",
     "ClientSummary",
     "Deleted",
     "Disconnected",
@@ -21,6 +24,7 @@ __all__ = [
     "Receiver",
     "Receivers",
     "RetainedDetail",
+    "SessionOrder",
     "SessionSummary",
     "SubscriptionSummary",
     "TopicLevel",
@@ -29,6 +33,32 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+ClientOrder = Literal[
+    "client_id",
+    "connected_at",
+    "last_received",
+    "subscriptions",
+    "inflight",
+    "queued",
+    "owed_bytes",
+    "dropped",
+    "waiting_bytes",
+]
+SessionOrder = Literal[
+    "client_id",
+    "expires_at",
+    "subscriptions",
+    "inflight",
+    "queued",
+    "oldest_at",
+    "owed_bytes",
+    "dropped",
+]
+CLIENT_ORDERS: Final[tuple[str, ...]] = get_args(ClientOrder)
+"""What clients can be listed by."""
+SESSION_ORDERS: Final[tuple[str, ...]] = get_args(SessionOrder)
+"""What sessions can be listed by."""
 
 Outcome = Literal["sent", "queued", "lost", "denied"]
 """What would become of a message: sent at once, kept until the client takes it, dropped because the client is not there

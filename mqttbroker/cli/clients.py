@@ -6,10 +6,11 @@ import json
 import shutil
 import sys
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from mqttbroker.broker import ClientOrder
 from mqttbroker.cli.admin_client import (
     AdminClient,
     AdminError,
@@ -22,19 +23,8 @@ from mqttbroker.cli.admin_client import (
 from mqttbroker.cli.columns import Column, ago, rows_of, size
 from mqttbroker.cli.failure import fail
 
-__all__ = ["CLIENT_COLUMNS", "Sort", "client_row", "clients"]
+__all__ = ["CLIENT_COLUMNS", "client_row", "clients"]
 
-Sort = Literal[
-    "client_id",
-    "connected_at",
-    "last_received",
-    "subscriptions",
-    "inflight",
-    "queued",
-    "owed_bytes",
-    "dropped",
-    "waiting_bytes",
-]
 PAGE = 500
 
 CLIENT_COLUMNS = (
@@ -56,7 +46,7 @@ CLIENT_COLUMNS = (
 def clients(
     search: Annotated[str, typer.Option("--search", help="Part of identifier, user name or address.")] = "",
     sort: Annotated[
-        Sort, typer.Option("--sort", help="By what; where it is a figure, the greatest first.")
+        ClientOrder, typer.Option("--sort", help="By what; where it is a figure, the greatest first.")
     ] = "client_id",
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, at most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each line, with all there is.")] = False,
@@ -101,7 +91,7 @@ def client_row(client: dict[str, Any], now: float) -> list[str]:
     ]
 
 
-def _fetch(client: AdminClient, search: str, sort: Sort, limit: int) -> tuple[list[dict[str, Any]], int]:
+def _fetch(client: AdminClient, search: str, sort: ClientOrder, limit: int) -> tuple[list[dict[str, Any]], int]:
     """The first clients in that order, and how many there are."""
     found: list[dict[str, Any]] = []
     after: str | None = None

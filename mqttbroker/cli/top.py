@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from mqttbroker.broker import ClientOrder
 from mqttbroker.cli.admin_client import (
     AdminClient,
     AdminError,
@@ -21,7 +22,7 @@ from mqttbroker.cli.admin_client import (
     UrlOption,
     access,
 )
-from mqttbroker.cli.clients import CLIENT_COLUMNS, Sort, client_row
+from mqttbroker.cli.clients import CLIENT_COLUMNS, client_row
 from mqttbroker.cli.columns import cut, duration, rows_of, size
 from mqttbroker.cli.failure import fail
 from mqttbroker.logs import escape
@@ -33,7 +34,7 @@ LOOK: Final = 0.2
 MOST_ROWS: Final = 200
 FIRST: Final = 0.5
 """Seconds in which rates are measured where there is one picture only."""
-SORTS: Final[dict[Sort, str]] = {
+SORTS: Final[dict[ClientOrder, str]] = {
     "queued": "queued",
     "inflight": "in flight",
     "owed_bytes": "bytes owed",
@@ -57,7 +58,7 @@ class Sample:
 
 
 def top(
-    sort: Annotated[Sort, typer.Option("--sort", help="Which clients come first.")] = "queued",
+    sort: Annotated[ClientOrder, typer.Option("--sort", help="Which clients come first.")] = "queued",
     every: Annotated[float, typer.Option("--every", min=0.5, help="Seconds between two pictures.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Show one picture and leave; needs no terminal.")] = False,
     url: UrlOption = None,
@@ -92,7 +93,7 @@ class _Watched:
         self._find = find
         self.client: AdminClient = find()
 
-    def sample(self, sort: Sort, limit: int) -> Sample:
+    def sample(self, sort: ClientOrder, limit: int) -> Sample:
         """Ask. Raises :class:`AdminError`."""
         try:
             return self._sample(sort, limit)
@@ -102,7 +103,7 @@ class _Watched:
             self.client = self._find()
             return self._sample(sort, limit)
 
-    def _sample(self, sort: Sort, limit: int) -> Sample:
+    def _sample(self, sort: ClientOrder, limit: int) -> Sample:
         overview = self.client.get("broker")
         at = time.monotonic()
         descending = "false" if sort == "client_id" else "true"
@@ -110,7 +111,7 @@ class _Watched:
         return Sample(at, overview, page["items"], page["total"])
 
 
-def _once(watched: _Watched, sort: Sort) -> None:
+def _once(watched: _Watched, sort: ClientOrder) -> None:
     before = watched.sample(sort, 1)
     time.sleep(FIRST)
     width, height = shutil.get_terminal_size((100, 40))
@@ -118,7 +119,7 @@ def _once(watched: _Watched, sort: Sort) -> None:
         typer.echo(line)
 
 
-def _watch(watched: _Watched, sort: Sort, every: float) -> None:
+def _watch(watched: _Watched, sort: ClientOrder, every: float) -> None:
     before = now = watched.sample(sort, MOST_ROWS)
     problem = ""
     with _full_screen() as key:
@@ -193,7 +194,9 @@ def _wait(timeout: float) -> str:
 # What is shown.
 
 
-def screen(url: str, before: Sample, now: Sample, sort: Sort, width: int, height: int, problem: str) -> list[str]:
+def screen(
+    url: str, before: Sample, now: Sample, sort: ClientOrder, width: int, height: int, problem: str
+) -> list[str]:
     """The lines of one picture, which is no wider and no higher than the window."""
     overview = now.overview
     name = f"mqttbroker {overview['version']}{' (compiled)' if overview['compiled'] else ''}"

@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from mqttbroker.admin.types import ClientSort, SessionSort
-from mqttbroker.broker import CLIENT_ORDERS, SESSION_ORDERS, inspection, showing
+from mqttbroker.broker import CLIENT_ORDERS, SESSION_ORDERS, ClientOrder, SessionOrder, inspection, showing
 from mqttbroker.broker.ordering import Order
 from mqttbroker.protocol import Properties, ReasonCode, Will
 from tests.admin.console import Console, console
@@ -84,8 +83,8 @@ class TestClients:
                 assert (response.status_code, response.json()["field"]) == (400, field)
 
     def test_the_orders_are_those_of_the_inspection(self) -> None:
-        assert get_args(ClientSort) == CLIENT_ORDERS
-        assert get_args(SessionSort) == SESSION_ORDERS
+        assert get_args(ClientOrder) == CLIENT_ORDERS
+        assert get_args(SessionOrder) == SESSION_ORDERS
 
     async def test_one(self) -> None:
         async with console() as somebody, client(somebody) as sensor:
