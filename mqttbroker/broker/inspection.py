@@ -44,7 +44,7 @@ from mqttbroker.broker.views import (
     TopicLevel,
     Totals,
 )
-from mqttbroker.sessions import Session, Subscription, mounted_client_id
+from mqttbroker.sessions import SLICE, Session, Subscription, mounted_client_id
 from mqttbroker.topics import check_topic_name, split_share
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Inspection:
         limit = _bounded(limit)
         sequence = 0 if after is None else int(decoded(after, "n")[0])
         if session.persistent:
-            owed = self._core.store.read_queue(session.client_id, max(sequence, 0), limit + 1)
+            owed = self._core.store.read_queue(session.client_id, max(sequence, 0), limit + 1, SLICE)
         else:
             owed = nsmallest(
                 limit + 1,
@@ -190,7 +190,8 @@ class Inspection:
                 key=lambda queued: queued.sequence,
             )
         items = [queued_summary(each, preview, session.waiting) for each in owed[:limit]]
-        cursor = encoded(items[-1].sequence) if len(owed) > limit else None
+        more = len(owed) > limit or (session.persistent and sum(each.message.size for each in owed) >= SLICE)
+        cursor = encoded(items[-1].sequence) if more else None
         return Page(items, cursor, session.load)
 
     # Subscriptions.

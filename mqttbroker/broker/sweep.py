@@ -12,7 +12,9 @@ from mqttbroker.sessions import Session
 __all__ = ["ExpirySweep"]
 
 PER_TICK = 1_000
-"""Messages, and sessions without any, that are looked at in one tick."""
+"""Messages, and sessions without any, that are looked at in one tick: some milliseconds' work. A large message counts
+for as many as it has pages.
+"""
 
 
 class ExpirySweep:

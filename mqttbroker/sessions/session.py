@@ -39,6 +39,10 @@ from mqttbroker.storage.records import SessionRecord, WillRecord
 __all__ = ["Session"]
 
 PUBREL = b"\x62\x02"
+SLICE = 4_194_304
+"""Bytes of messages, above which no more are read from the store at once: others wait meanwhile."""
+PAGE = 4_096
+"""Bytes that are read in about the time that one more message takes."""
 
 
 class Session:
@@ -402,7 +406,7 @@ class Session:
         """Take the next slice of the stored queue into memory."""
         if self.queue is None:
             self.queue = deque()
-        slice_ = self.limits.store.read_queue(self.client_id, self.loaded, self.limits.window)
+        slice_ = self.limits.store.read_queue(self.client_id, self.loaded, self.limits.window, SLICE)
         if not slice_:
             self.backlog = 0
             return
@@ -420,18 +424,21 @@ class Session:
 
     def sweep(self, now: float, limit: int) -> int:
         """Drop what has expired of an absent client's stored queue, looking at up to ``limit`` messages further on each
-        time; the number looked at.
+        time, fewer where they are large; how many that was, in messages of one page.
         """
         if self.online or self.queue or not self.backlog:
             self.swept = 0
             return 0
-        slice_ = self.limits.store.read_queue(self.client_id, max(self.swept, self.loaded), limit)
+        size = limit * PAGE
+        slice_ = self.limits.store.read_queue(self.client_id, max(self.swept, self.loaded), limit, size)
         for queued in slice_:
+            size -= queued.message.size
             if queued.packet_id == 0 and queued.message.expired(now):
                 self.backlog -= 1
                 self._drop(queued, Drop.EXPIRED)
-        self.swept = slice_[-1].sequence if len(slice_) == limit else 0
-        return len(slice_)
+        whole = len(slice_) < limit and size > 0
+        self.swept = 0 if whole else slice_[-1].sequence
+        return len(slice_) + (limit * PAGE - size) // PAGE
 
     def leave_undelivered(self, now: float) -> Iterator[QueuedMessage]:
         """Everything owed that has not expired, in order, as the session ends; it is up to the caller what becomes of

@@ -17,9 +17,9 @@ Deliberately absent: limits. The session counts what it is owed before it hands 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from math import inf
 
-from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.messages import Message, QueuedMessage, bounded
 from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable
 
@@ -140,8 +140,8 @@ class MemoryStore:
             # An empty dictionary keeps the room that it once needed.
             session.queue = session.queue or None
 
-    def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
-        """Up to ``limit`` messages whose sequence number is above ``after``, in order."""
+    def read_queue(self, client_id: str, after: int, limit: int, size: float = inf) -> list[QueuedMessage]:
+        """Up to ``limit`` messages whose sequence number is above ``after``, in order, up to ``size`` bytes."""
         session = self._sessions.get(client_id)
         if session is None or session.queue is None:
             return []
@@ -151,7 +151,7 @@ class MemoryStore:
             present = (sequence for sequence in queue if sequence > after)
         else:
             present = (sequence for sequence in numbers if sequence in queue)
-        return [queue[sequence] for sequence in islice(present, limit)]
+        return bounded((queue[sequence] for sequence in present), limit, size)
 
     # QoS 2 messages received from the client.
 

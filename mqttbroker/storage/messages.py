@@ -6,7 +6,9 @@ it.
 
 from __future__ import annotations
 
-__all__ = ["Message", "QueuedMessage"]
+from collections.abc import Iterable
+
+__all__ = ["Message", "QueuedMessage", "bounded"]
 
 
 class Message:
@@ -150,3 +152,14 @@ class QueuedMessage:
 
     def __repr__(self) -> str:
         return f"QueuedMessage({self.sequence}, {self.message!r}, qos={self.qos}, packet_id={self.packet_id})"
+
+
+def bounded(queue: Iterable[QueuedMessage], limit: int, size: float) -> list[QueuedMessage]:
+    """The first messages of a queue: up to ``limit``, and up to the one with which they hold ``size`` bytes."""
+    found: list[QueuedMessage] = []
+    for queued in queue:
+        if len(found) >= limit or size <= 0:
+            break
+        found.append(queued)
+        size -= queued.message.size
+    return found

@@ -16,6 +16,7 @@ Deliberately absent: routing, limits and policies. A store keeps what it is told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Protocol
 
 from mqttbroker.storage.messages import Message, QueuedMessage
@@ -96,8 +97,10 @@ class Store(Protocol):
     def dequeue(self, client_id: str, sequence: int) -> None:
         """Forget one message of the queue: acknowledged, expired or dropped. No error where there is none."""
 
-    def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
-        """Up to ``limit`` messages whose sequence number is above ``after``, in order."""
+    def read_queue(self, client_id: str, after: int, limit: int, size: float = inf) -> list[QueuedMessage]:
+        """Up to ``limit`` messages whose sequence number is above ``after``, in order; the one with which they hold
+        ``size`` bytes together is the last.
+        """
 
     # QoS 2 messages received from the client.
 

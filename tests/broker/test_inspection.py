@@ -21,6 +21,7 @@ from mqttbroker.broker import (
 )
 from mqttbroker.broker import Peer as OtherEnd
 from mqttbroker.protocol import Properties, ProtocolVersion, SubscriptionRequest, Will
+from mqttbroker.sessions import SLICE
 from mqttbroker.storage import MemoryStore
 from tests.broker.support import START, V5, V31, V311, Deny, World
 
@@ -353,6 +354,24 @@ class TestQueue:
         assert page is not None
         (owed,) = page.items
         assert (owed.share, owed.expires_at, owed.packet_id, owed.released) == ("$share/g/t", START + 9, 0, False)
+
+    def test_large_messages_make_short_pages(self, world: World, look: Inspection) -> None:
+        peer = world.client("a", expiry=60)
+        peer.subscribe("t", qos=1)
+        peer.lose()
+        publisher = world.client("b")
+        for _ in range(7):
+            publisher.publish("t", bytes(SLICE // 4), qos=1)
+        pages: list[int] = []
+
+        def ask(cursor: str | None) -> Page[QueuedSummary]:
+            page = look.queue("a", after=cursor)
+            assert page is not None
+            pages.append(len(page.items))
+            return page
+
+        assert len(everything(ask)) == 7
+        assert pages == [4, 3]
 
     def test_nobody(self, look: Inspection) -> None:
         assert look.queue("nobody") is None

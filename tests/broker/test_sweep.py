@@ -8,7 +8,7 @@ from mqttbroker.broker import Limits
 from mqttbroker.broker import sweep as sweep_module
 from mqttbroker.protocol import Properties
 from mqttbroker.sessions import Drop
-from mqttbroker.storage import QueuedMessage
+from mqttbroker.storage import MemoryStore, QueuedMessage
 from tests.broker.support import Peer, World
 
 SHORT = Properties(message_expiry_interval=10)
@@ -48,6 +48,30 @@ def test_what_has_expired_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatc
     assert world.core.session_limits.owed_bytes == sum(
         each.owed_bytes for each in world.core.registry.sessions.values()
     )
+
+
+def test_large_messages_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    for name in ("absent", "another"):
+        absent(world, name)
+    payload = bytes(100_000)
+    talker = world.client("talker")
+    for _ in range(100):
+        talker.publish("t", payload, qos=1, properties=SHORT)
+    read: list[int] = []
+    original = MemoryStore.read_queue
+
+    def read_queue(store: MemoryStore, client_id: str, after: int, limit: int, size: float) -> list[QueuedMessage]:
+        slice_ = original(store, client_id, after, limit, size)
+        read.append(sum(queued.message.size for queued in slice_))
+        return slice_
+
+    monkeypatch.setattr(MemoryStore, "read_queue", read_queue)
+    world.advance(11)
+    while any(session.backlog for session in world.core.registry.sessions.values()):
+        read.clear()
+        world.advance(1)
+        assert 0 < sum(read) < 2 * len(payload) + sweep_module.PER_TICK * 4_096
 
 
 def test_nothing_is_looked_at_for_a_client_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

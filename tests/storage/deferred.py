@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from math import inf
 
 from mqttbroker.storage import (
     Durable,
@@ -145,8 +146,8 @@ class DeferredStore:
         self._seen.dequeue(client_id, sequence)
         self._write(lambda: self.durable.dequeue(client_id, sequence))
 
-    def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
-        return self._seen.read_queue(client_id, after, limit)
+    def read_queue(self, client_id: str, after: int, limit: int, size: float = inf) -> list[QueuedMessage]:
+        return self._seen.read_queue(client_id, after, limit, size)
 
     def put_incoming(self, client_id: str, packet_id: int) -> None:
         self._seen.put_incoming(client_id, packet_id)

@@ -13,6 +13,7 @@ itself to writes for good and tells the broker, which stops (a sync that fails a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from mqttbroker.storage.lmdb.commits import Commits
 from mqttbroker.storage.lmdb.environment import Durability, fetch, is_full, rows
 from mqttbroker.storage.lmdb.opening import open_environment
 from mqttbroker.storage.lmdb.writer import Writer, read_counters
-from mqttbroker.storage.messages import Message, QueuedMessage
+from mqttbroker.storage.messages import Message, QueuedMessage, bounded
 from mqttbroker.storage.records import SessionRecord, SubscriptionRecord, WillRecord
 from mqttbroker.storage.store import Durable, StoreError, StoreFull
 
@@ -389,7 +390,7 @@ class LmdbStore:
         else:
             changes.gone[sequence] = None
 
-    def read_queue(self, client_id: str, after: int, limit: int) -> list[QueuedMessage]:
+    def read_queue(self, client_id: str, after: int, limit: int, size: float = inf) -> list[QueuedMessage]:
         """A slice of the queue: from the file, as changed by what is under way. Empty where the file is beyond reading,
         which is a failure of the store.
         """
@@ -397,14 +398,15 @@ class LmdbStore:
         if stored is None or limit <= 0:
             return []
         try:
-            return self._read_queue(stored, after, limit)
+            return self._read_queue(stored, after, limit, size)
         except StoreError as error:
             self._fail(error)
             return []
 
-    def _read_queue(self, stored: StoredSession, after: int, limit: int) -> list[QueuedMessage]:
+    def _read_queue(self, stored: StoredSession, after: int, limit: int, size: float) -> list[QueuedMessage]:
         under_way = [changes for changes in (stored.committing, stored.changes) if changes is not None]
         found: dict[int, QueuedMessage] = {}
+        held = 0
         prefix = codec.number_key(stored.number)
         start = codec.pair_key(stored.number, after + 1)
         with self._environment.read() as transaction:
@@ -416,7 +418,8 @@ class LmdbStore:
                         for changes in under_way:
                             _mark(queued, changes.marks.get(sequence))
                         found[sequence] = queued
-                if len(found) == limit:
+                        held += queued.message.size
+                if len(found) == limit or held >= size:
                     break
         for number, changes in enumerate(under_way):
             for sequence, queued in changes.enqueued.items():
@@ -424,7 +427,7 @@ class LmdbStore:
                     for later in under_way[number + 1 :]:
                         _mark(queued, later.marks.get(sequence))
                     found[sequence] = queued
-        return [found[sequence] for sequence in sorted(found)[:limit]]
+        return bounded((found[sequence] for sequence in sorted(found)), limit, size)
 
     def _queued(self, transaction: lmdb.Transaction, key: bytes, value: bytes, sequence: int) -> QueuedMessage | None:
         entry = self._readable("queue", key, value, codec.unpack_entry)
