@@ -22,8 +22,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from mqttbroker.admin.pages import BUILT
 from mqttbroker.config import AdminConfig, Config, ListenerConfig
 from tests.console.site import Console, Device
-from tests.support.browsing import WAIT, new_context
-from tests.support.tools import require_tool
+from tests.support.browsing import WAIT, launch, new_context
 
 FOLDER = Path(__file__).parents[2] / "docs" / "console"
 PASSWORD = "a password for pictures"
@@ -275,7 +274,7 @@ def main() -> None:
         life = begin(console)
         stack.callback(life.end)
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=require_tool("chromium"), args=["--no-sandbox"])
+        browser = stack.enter_context(launch(playwright))
         context = new_context(browser, WIDTH)
         login = {"name": "admin", "password": console.password}
         assert context.request.post(f"{console.url}api/v1/login", data=login).ok
@@ -285,7 +284,6 @@ def main() -> None:
         with suppress(KeyboardInterrupt):
             page.wait_for_timeout(options.seconds * 1_000)
         photograph(page, folder)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -19,12 +19,15 @@ _ALSO = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 """Where daemons are installed; not on everybody's PATH."""
 
 
-def require_tool(name: str) -> str:
-    """Return the path of the program, or skip the test (fail it, where tools are required)."""
-    path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_ALSO))
-    if path is None:
-        missing(f"the program {name!r} is not installed")
-    return path
+def require_tool(*names: str) -> str:
+    """Return the path of the program, the first of these that is installed, or skip the test (fail it, where tools are
+    required).
+    """
+    for name in names:
+        path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_ALSO))
+        if path is not None:
+            return path
+    missing(f"the program {' or '.join(map(repr, names))} is not installed")
 
 
 def missing(what: str) -> NoReturn:
