@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from paho.mqtt.properties import Properties
 from mqttbroker.config import Config
 from mqttbroker.testing import RunningBroker
 
-__all__ = ["VIEWER", "Console", "Device"]
+__all__ = ["VIEWER", "Console", "Device", "wait_until"]
 
 VIEWER = ("eve", "the viewer's password")
 WAIT = 10.0
@@ -81,6 +82,13 @@ class Console:
         """An account for the console, or another password and role for it."""
         with self.api() as api:
             api.put(f"/api/v1/accounts/{name}", json={"role": role, "password": password}).raise_for_status()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what cannot be seen on a page."""
+    overdue = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < overdue
 
 
 class Device:

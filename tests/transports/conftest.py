@@ -44,7 +44,7 @@ def site(
     site = Site(transport_name, loop_name, pki, tmp_path)
     yield site
     site.stop()
-    assert [line for line in site.broker.logged if line[0] == "error"] == []
+    assert [line for line in site.logged if line[0] == "error"] == []
     assert [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"] == []
 
 

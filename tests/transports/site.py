@@ -67,6 +67,11 @@ class Site:
             broker.stop()
 
     @property
+    def logged(self) -> list[tuple[str, str, dict[str, object]]]:
+        """The lines of the log of all brokers that were started."""
+        return [line for broker in self._running for line in broker.logged]
+
+    @property
     def broker(self) -> RunningBroker:
         """The broker; one with its defaults is started where there is none."""
         return self._running[-1] if self._running else self.start()
