@@ -4,10 +4,10 @@ This layer knows no sockets. A session writes encoded packets into an :class:`Ou
 carries bytes empties it.
 """
 
-from mqttbroker.sessions.limits import Drop, SessionLimits
+from mqttbroker.sessions.limits import SLICE, Drop, SessionLimits
 from mqttbroker.sessions.mounting import mounted_client_id, mounted_filter, split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Carrier, Outbox
-from mqttbroker.sessions.session import SLICE, Session
+from mqttbroker.sessions.session import Session
 from mqttbroker.sessions.subscription import Subscription
 from mqttbroker.sessions.waiting import Waiting
 

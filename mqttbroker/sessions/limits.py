@@ -12,7 +12,12 @@ from mqttbroker.storage.store import Durable, Store
 if TYPE_CHECKING:
     from mqttbroker.sessions.session import Session
 
-__all__ = ["Drop", "SessionLimits"]
+__all__ = ["PAGE", "SLICE", "Drop", "SessionLimits"]
+
+SLICE = 4_194_304
+"""Bytes of messages, above which no more are read from the store at once: others wait meanwhile."""
+PAGE = 4_096
+"""Bytes that are read in about the time that one more message takes."""
 
 
 class Drop(StrEnum):

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from mqttbroker.sessions.limits import Drop, SessionLimits
+from mqttbroker.sessions.limits import PAGE, SLICE, Drop, SessionLimits
 from mqttbroker.sessions.mounting import split_client_id
 from mqttbroker.sessions.outbox import NOWHERE, Outbox
 from mqttbroker.sessions.subscription import Subscription
@@ -39,10 +39,6 @@ from mqttbroker.storage.records import SessionRecord, WillRecord
 __all__ = ["Session"]
 
 PUBREL = b"\x62\x02"
-SLICE = 4_194_304
-"""Bytes of messages, above which no more are read from the store at once: others wait meanwhile."""
-PAGE = 4_096
-"""Bytes that are read in about the time that one more message takes."""
 
 
 class Session:
@@ -200,13 +196,7 @@ class Session:
     # Sending.
 
     def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        now: float,
-        share: str = "",
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], now: float, share: str = ""
     ) -> None:
         """Send the message, or queue it, or drop it and count that."""
         if qos == 0:

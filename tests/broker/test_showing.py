@@ -6,6 +6,7 @@ import pytest
 
 from mqttbroker.broker import Inspection
 from mqttbroker.protocol import Properties
+from mqttbroker.sessions import SLICE
 from mqttbroker.storage import MemoryStore
 from tests.broker.support import START, World
 
@@ -111,3 +112,18 @@ class TestLastSeen:
         world.now += 5.0
         peer.lose()
         assert look.sessions().items[0].last_seen == seen
+
+
+def test_large_messages_of_a_queue_make_short_pages(world: World, look: Inspection) -> None:
+    peer = world.client("a", expiry=60)
+    peer.subscribe("t", qos=1)
+    peer.lose()
+    publisher = world.client("b")
+    for _ in range(7):
+        publisher.publish("t", bytes(SLICE // 4), qos=1)
+    first = look.queue("a")
+    assert first is not None
+    assert len(first.items) == 4
+    second = look.queue("a", after=first.next)
+    assert second is not None
+    assert (len(second.items), second.next) == (3, None)

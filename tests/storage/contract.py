@@ -368,20 +368,6 @@ class StoreContract:
                 expected = [sequence for sequence in sequences if sequence > after][:limit]
                 assert [queued.sequence for queued in store.read_queue("a", after, limit)] == expected
 
-    def test_slices_up_to_a_size(self, store: Store) -> None:
-        store.put_session("a", None, 0, 0.0)
-        sizes = [10, 10, 500, 10, 10]
-        for sequence, size in enumerate(sizes, start=1):
-            if sequence == 4:
-                self.settle(store)  # Some are on the disk, the others on their way.
-            store.enqueue("a", QueuedMessage(sequence, Message("t", b"t", bytes(size - 1), 1), 1))
-        for after, size, expected in [(0, 0, []), (0, 1, [1]), (0, 10, [1]), (0, 11, [1, 2]), (0, 21, [1, 2, 3])]:
-            assert [queued.sequence for queued in store.read_queue("a", after, 100, size)] == expected
-        assert [queued.sequence for queued in store.read_queue("a", 2, 100, 500)] == [3]
-        assert [queued.sequence for queued in store.read_queue("a", 2, 100, 501)] == [3, 4]
-        assert [queued.sequence for queued in store.read_queue("a", 2, 1, 501)] == [3]
-        assert [queued.sequence for queued in store.read_queue("a", 3, 100, 20)] == [4, 5]
-
     @pytest.mark.parametrize("step", [1, 3, 7], ids=["all acknowledged", "a third", "a seventh"])
     def test_reading_in_slices_while_messages_leave_and_come(self, store: Store, step: int) -> None:
         store.put_session("a", None, 0, 0.0)

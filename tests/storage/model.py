@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from math import inf
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -170,11 +171,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.settled
         assert self.ran == list(range(self.given))
 
-    @rule(client_id=CLIENTS, after=SEQUENCES, limit=st.integers(0, 10))
-    def read_slice(self, client_id: str, after: int, limit: int) -> None:
+    @rule(client_id=CLIENTS, after=SEQUENCES, limit=st.integers(0, 10), size=st.just(inf) | st.integers(0, 20))
+    def read_slice(self, client_id: str, after: int, limit: int, size: float) -> None:
         queue = self.sessions.get(client_id, _ModelSession()).queue
-        expected = [queued for sequence, queued in queue.items() if sequence > after][:limit]
-        assert self.store.read_queue(client_id, after, limit) == expected
+        expected: list[QueuedMessage] = []
+        for sequence, queued in queue.items():
+            if sequence > after and len(expected) < limit and sum(each.message.size for each in expected) < size:
+                expected.append(queued)
+        assert self.store.read_queue(client_id, after, limit, size) == expected
 
     @invariant()
     def sessions_agree(self) -> None:
