@@ -172,6 +172,9 @@ class Client(Output):
     version: Annotated[str, Meta(description="Of MQTT: 3.1, 3.1.1 or 5.0.")]
     connected_at: float
     last_received: Annotated[float, Meta(description="When the last bytes came.")]
+    messages_received: Annotated[int, Meta(description="PUBLISH packets that came from it since it connected.")]
+    received_bytes: Annotated[int, Meta(description="Bytes of MQTT that came from it since it connected.")]
+    sent_bytes: Annotated[int, Meta(description="Bytes of MQTT that it was sent since it connected.")]
     keep_alive: Annotated[int, Meta(description="Seconds; 0 for never.")]
     persistent: Annotated[bool, Meta(description="Whether its session outlives the broker.")]
     subscriptions: int

@@ -68,6 +68,7 @@ class Connection:
         "last_received",
         "limits",
         "maximum_packet_size",
+        "messages_received",
         "needed",
         "opened_at",
         "outbox",
@@ -79,6 +80,7 @@ class Connection:
         "proceed",
         "reading",
         "receive_maximum",
+        "received_bytes",
         "refusals",
         "routes",
         "session",
@@ -106,6 +108,8 @@ class Connection:
         """Reads along, where this connection is traced."""
         self.opened_at: float = now
         self.last_received: float = now
+        self.received_bytes: int = 0
+        self.messages_received: int = 0
         self.keep_alive: int = 0
 
         # Framing.
@@ -167,7 +171,9 @@ class Connection:
         if self.state == State.CLOSED:
             return
         self.core.now = self.last_received = now
-        self.core.counters.bytes_received += len(data)
+        size = len(data)
+        self.received_bytes += size
+        self.core.counters.bytes_received += size
         if self.tap is not None:
             self.tap.received(data, now)
         if not self.undecided:

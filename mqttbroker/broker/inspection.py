@@ -393,12 +393,9 @@ def _found(wanted: str, client_id: str, username: str | None, address: str) -> b
 def _client_rank(online: Mapping[str, Connection], sort: str) -> Callable[[str], float] | None:
     if sort == "client_id":
         return None
-    if sort == "connected_at":
-        return lambda name: online[name].opened_at
-    if sort == "last_received":
-        return lambda name: online[name].last_received
-    if sort == "waiting_bytes":
-        return lambda name: float(online[name].carrier.waiting())
+    of_connection = CONNECTION_FIGURES.get(sort)
+    if of_connection is not None:
+        return lambda name: of_connection(online[name])
     figure = _figure(sort, CLIENT_ORDERS)
     return lambda name: figure(online[name].session)
 
@@ -417,6 +414,14 @@ def _figure(sort: str, orders: tuple[str, ...]) -> Callable[[Session], float]:
     return figure
 
 
+CONNECTION_FIGURES: dict[str, Callable[[Connection], float]] = {
+    "connected_at": lambda connection: connection.opened_at,
+    "last_received": lambda connection: connection.last_received,
+    "waiting_bytes": lambda connection: float(connection.carrier.waiting()),
+    "messages_received": lambda connection: float(connection.messages_received),
+    "received_bytes": lambda connection: float(connection.received_bytes),
+    "sent_bytes": lambda connection: float(connection.outbox.sent_bytes),
+}
 FIGURES: dict[str, Callable[[Session], float]] = {
     "expires_at": lambda session: session.expires_at or FOREVER,
     "subscriptions": lambda session: float(len(session.subscriptions)),

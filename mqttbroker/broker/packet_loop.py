@@ -117,6 +117,7 @@ def _forward(connection: Connection, route: Route, packets: bytes, count: int) -
     """The short path of QoS 0: one object for everybody."""
     core = connection.core
     counters = core.counters
+    connection.messages_received += count
     counters.messages_received += count
     counters.message_bytes_received += len(packets)
     sessions = route.verbatim5 if connection.five else route.verbatim4
@@ -164,6 +165,7 @@ def _publish(connection: Connection, data: bytes, position: int, start: int, sto
     session = connection.session
     if packet_id == 0 or (qos == 2 and packet_id in session.incoming):
         return False
+    connection.messages_received += 1
     core.counters.messages_received += 1
     message = Message(route.topic, route.topic_bytes, data[payload_start:stop], qos, False, b"", 0.0, session.client_id)
     message.head = data[position:topic_stop]

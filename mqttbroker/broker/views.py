@@ -44,6 +44,9 @@ ClientOrder = Literal[
     "owed_bytes",
     "dropped",
     "waiting_bytes",
+    "messages_received",
+    "received_bytes",
+    "sent_bytes",
 ]
 SessionOrder = Literal[
     "client_id",
@@ -118,6 +121,11 @@ class ClientSummary:
     connected_at: float
     last_received: float
     """When the last bytes came."""
+    messages_received: int
+    """PUBLISH packets that came on this connection."""
+    received_bytes: int
+    """Bytes of MQTT that came on this connection."""
+    sent_bytes: int
     keep_alive: int
     """Seconds; 0 for never."""
     persistent: bool

@@ -29,6 +29,8 @@ PAGE = 500
 
 CLIENT_COLUMNS = (
     Column("CLIENT", most=32),
+    Column("RECEIVED", number=True),
+    Column("SENT", number=True),
     Column("QUEUED", number=True),
     Column("IN FLIGHT", number=True),
     Column("OWED", number=True),
@@ -73,10 +75,14 @@ def clients(
         typer.echo(f"{len(found):,} of {total:,} clients", err=True)
 
 
-def client_row(client: dict[str, Any], now: float) -> list[str]:
-    """A client, in the order of :data:`CLIENT_COLUMNS`."""
+def client_row(client: dict[str, Any], now: float, traffic: tuple[str, str] | None = None) -> list[str]:
+    """A client, in the order of :data:`CLIENT_COLUMNS`; ``traffic`` is what came from it and went to it, if that is not
+    to be the bytes since it connected.
+    """
+    traffic = traffic or (size(client["received_bytes"]), size(client["sent_bytes"]))
     return [
         client["client_id"],
+        *traffic,
         f"{client['queued']:,}",
         f"{client['inflight']:,}",
         size(client["owed_bytes"]),

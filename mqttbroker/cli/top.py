@@ -39,6 +39,8 @@ SORTS: Final[dict[ClientOrder, str]] = {
     "inflight": "in flight",
     "owed_bytes": "bytes owed",
     "dropped": "lost",
+    "received_bytes": "received",
+    "sent_bytes": "sent",
     "subscriptions": "subscriptions",
     "last_received": "heard of last",
     "connected_at": "connected last",
@@ -112,10 +114,11 @@ class _Watched:
 
 
 def _once(watched: _Watched, sort: ClientOrder) -> None:
-    before = watched.sample(sort, 1)
+    before = watched.sample(sort, MOST_ROWS)
     time.sleep(FIRST)
+    now = watched.sample(sort, MOST_ROWS)
     width, height = shutil.get_terminal_size((100, 40))
-    for line in screen(watched.client.access.url, before, watched.sample(sort, 20), sort, width, height, ""):
+    for line in screen(watched.client.access.url, before, now, sort, width, height, ""):
         typer.echo(line)
 
 
@@ -208,8 +211,27 @@ def screen(
     lines += ["", f"{now.total:,} clients, by {SORTS.get(sort, sort)}   (s: another order, q: quit)"]
     lines = [cut(each, width) for each in lines]
     clock = float(overview["now"])
-    table = rows_of(CLIENT_COLUMNS, [client_row(each, clock) for each in now.clients], width)
-    return (lines + table)[: max(height, 1)]
+    rows = [client_row(each, clock, traffic) for each, traffic in _with_traffic(before, now, sort)]
+    return (lines + rows_of(CLIENT_COLUMNS, rows, width))[: max(height, 1)]
+
+
+def _with_traffic(before: Sample, now: Sample, sort: ClientOrder) -> list[tuple[dict[str, Any], tuple[str, str]]]:
+    """Each client with its bytes a second. Where these are asked for, those with most of them now are the first, of all
+    that had most since they connected.
+    """
+    known = {(each["id"], each["connected_at"]): each for each in before.clients}
+    seconds = now.at - before.at
+    found = []
+    for each in now.clients:
+        earlier = known.get((each["id"], each["connected_at"]))
+        if earlier is None or seconds <= 0:
+            found.append((-1.0, each, ("–", "–")))
+            continue
+        received, sent = ((each[name] - earlier[name]) / seconds for name in ("received_bytes", "sent_bytes"))
+        found.append((sent if sort == "sent_bytes" else received, each, (f"{size(received)}/s", f"{size(sent)}/s")))
+    if sort in ("received_bytes", "sent_bytes"):
+        found.sort(key=lambda each: -each[0])
+    return [(each, traffic) for _, each, traffic in found]
 
 
 def _figures(before: Sample, now: Sample, width: int) -> list[str]:

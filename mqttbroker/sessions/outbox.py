@@ -41,13 +41,14 @@ class Outbox:
     Answers to the client's own packets are written whether it is open or not [MQTT-3.3.4-10].
     """
 
-    __slots__ = ("carrier", "chunks", "dirty", "open")
+    __slots__ = ("carrier", "chunks", "dirty", "open", "sent_bytes")
 
     def __init__(self, carrier: Carrier | None, dirty: list[Outbox]) -> None:
         self.carrier: Carrier | None = carrier
         self.chunks: list[bytes] = []
         self.dirty: list[Outbox] = dirty
         self.open: bool = False
+        self.sent_bytes: int = 0
 
     def write(self, chunk: bytes) -> None:
         """Add one or more whole packets."""
@@ -64,7 +65,9 @@ class Outbox:
         chunks.clear()
         if self.carrier is not None:
             self.carrier.send(data)
-        return len(data)
+        size = len(data)
+        self.sent_bytes += size
+        return size
 
 
 NOWHERE = Outbox(None, [])

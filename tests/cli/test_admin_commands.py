@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from mqttbroker.broker import ClientOrder
 from mqttbroker.cli import top
+from mqttbroker.cli.admin_client import AdminClient, access
 from mqttbroker.config import LOCAL_TOKEN_FILE, AdminConfig, Config, ListenerConfig, SysConfig
 from mqttbroker.testing import RunningBroker
 from tests.admin.conftest import cheap_hashes
@@ -89,7 +92,7 @@ class TestClients:
         result = command("clients")
         assert (result.exit_code, result.stderr) == (0, "")
         head, row = result.stdout.splitlines()
-        assert head.split()[:2] == ["CLIENT", "QUEUED"]
+        assert head.split()[:4] == ["CLIENT", "RECEIVED", "SENT", "QUEUED"]
         assert row.split()[0] == "sensor-1"
 
     def test_for_programs(self, command: Command, device: mqtt.Client, broker: RunningBroker) -> None:
@@ -254,6 +257,23 @@ def wait_for_trace(broker: RunningBroker) -> None:
     raise TimeoutError
 
 
+def exchange(client: mqtt.Client, size: int) -> None:
+    """Have the client receive a message of its own."""
+    done = threading.Event()
+
+    def publish(*_: object) -> None:
+        client.publish("own", bytes(size))
+
+    def unsubscribe(*_: object) -> None:
+        client.unsubscribe("own")
+
+    client.on_subscribe = publish
+    client.on_message = unsubscribe
+    client.on_unsubscribe = lambda *_: done.set()
+    client.subscribe("own")
+    assert done.wait(TIMEOUT)
+
+
 class TestTop:
     def test_once(self, command: Command, device: mqtt.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(top, "FIRST", 0.01)
@@ -262,6 +282,30 @@ class TestTop:
         assert result.stdout.startswith("mqttbroker 0.")
         assert "1 clients, by queued" in result.stdout
         assert "sensor-1" in result.stdout
+
+    @pytest.mark.parametrize("sort", ["received_bytes", "sent_bytes"])
+    def test_who_has_most_traffic_now(self, command: Command, broker: RunningBroker, sort: ClientOrder) -> None:
+        """The first is not the one that had most since it connected; of one that has just come nothing is known yet."""
+        admin = AdminClient(access(url_of(broker), None, None), None)
+
+        def sample(at: float) -> top.Sample:
+            return top.Sample(at, admin.get("broker"), admin.get("clients")["items"])
+
+        def line(client_id: str) -> list[str]:
+            (found,) = (each for each in picture if each.split()[:1] == [client_id])
+            return found.split()
+
+        with ExitStack() as stack:
+            first, second = (stack.enter_context(contextmanager(connected)(broker, name)) for name in ("a", "b"))
+            exchange(first, 50_000)
+            before = sample(10.0)
+            exchange(second, 20_000)
+            stack.enter_context(contextmanager(connected)(broker, "c"))
+            picture = top.screen("", before, sample(12.0), sort, 120, 40, "")
+        assert [each.split()[0] for each in picture[-3:]] == ["b", "a", "c"]
+        assert line("b")[1:5] == ["10", "kB/s", "10", "kB/s"]
+        assert line("a")[1:5] == ["0", "B/s", "0", "B/s"]
+        assert line("c")[1:3] == ["–", "–"]
 
     def test_on_a_terminal(self, broker: RunningBroker, device: mqtt.Client) -> None:
         """It fills the window, follows its size, changes the order, and leaves the terminal as it was."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -39,6 +41,25 @@ def test_what_is_known_of_it(page: Page, connect: Connect, looks: Looks) -> None
     looks("client-timeline")
     page.reload()
     expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+
+
+def test_who_sends_most(page: Page, connect: Connect, looks: Looks) -> None:
+    quiet, busy = connect("a-quiet-one"), connect("busy")
+    quiet.publish("hall/a", "1")
+    for number in range(3):
+        busy.publish("hall/b", bytes(20_000 + number))
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.get_by_role("link", name="Clients", exact=True).click()
+    table = page.get_by_role("table", name="Clients")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("a-quiet-one")
+    table.get_by_role("button", name="Received").click()
+    expect(table.get_by_role("row").nth(1)).to_contain_text("busy")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("58.7 KiB")
+    looks("clients-by-traffic")
+    client(page, "busy")
+    panel = page.get_by_role("tabpanel")
+    expect(panel).to_contain_text("Messages from it3")
+    expect(panel).to_contain_text(re.compile(r"Received58\.7 KiB, now \d"))
 
 
 def test_the_messages_in_flight(page: Page, connect: Connect) -> None:

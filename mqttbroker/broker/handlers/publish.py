@@ -43,6 +43,7 @@ def publish(connection: Connection, packet: Publish, now: float) -> None:
     session = connection.session
     topic = _topic(connection, packet)
     _check_capabilities(connection, packet)
+    connection.messages_received += 1
     core.counters.messages_received += 1
     packet_id = packet.packet_id or 0
     if packet.qos == 2 and packet_id in session.incoming:

@@ -1631,6 +1631,12 @@ export interface components {
             connected_at: number;
             /** @description When the last bytes came. */
             last_received: number;
+            /** @description PUBLISH packets that came from it since it connected. */
+            messages_received: number;
+            /** @description Bytes of MQTT that came from it since it connected. */
+            received_bytes: number;
+            /** @description Bytes of MQTT that it was sent since it connected. */
+            sent_bytes: number;
             /** @description Seconds; 0 for never. */
             keep_alive: number;
             /** @description Whether its session outlives the broker. */
@@ -3141,7 +3147,7 @@ export interface operations {
                 after?: string | null;
                 /** @description Part of the client identifier, the user name or the address. */
                 search?: string;
-                sort?: "client_id" | "connected_at" | "dropped" | "inflight" | "last_received" | "owed_bytes" | "queued" | "subscriptions" | "waiting_bytes";
+                sort?: "client_id" | "connected_at" | "dropped" | "inflight" | "last_received" | "messages_received" | "owed_bytes" | "queued" | "received_bytes" | "sent_bytes" | "subscriptions" | "waiting_bytes";
                 /** @description The greatest first. */
                 descending?: boolean;
             };

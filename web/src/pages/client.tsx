@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { api } from "../api/client";
 import { live } from "../api/live";
 import { ApiProblem } from "../api/problems";
@@ -18,6 +18,8 @@ import { SessionActions } from "./session-actions";
 import { ClientTrace } from "./trace";
 
 const EVERY = 5_000;
+/** Milliseconds of which a rate is made. */
+const SHORTEST = 1_000;
 
 interface Shown {
   key: string;
@@ -139,6 +141,9 @@ function connectionFacts(detail: ClientDetail, connection: Client): Fact[] {
     ["MQTT", connection.version],
     ["Connected", `${clock(connection.connected_at, now)} (${ago(connection.connected_at, now)})`],
     ["Last heard of", ago(connection.last_received, now)],
+    ["Messages from it", count(connection.messages_received)],
+    ["Received", <Traffic key={connection.connected_at} total={connection.received_bytes} asOf={connection} />],
+    ["Sent", <Traffic key={connection.connected_at} total={connection.sent_bytes} asOf={connection} />],
     ["Keep alive", connection.keep_alive ? duration(connection.keep_alive) : "never"],
     ["May be in flight", `${count(detail.receive_maximum)}, now ${count(connection.inflight)}`],
     ["Largest packet it takes", detail.maximum_packet_size ? bytes(detail.maximum_packet_size) : "any"],
@@ -149,6 +154,18 @@ function connectionFacts(detail: ClientDetail, connection: Client): Fact[] {
     ...(detail.process_id === null ? [] : [["Process", String(detail.process_id)] as const]),
     ...(detail.last_disconnect ? [["Last time it went", lastEnd(detail.last_disconnect)] as const] : []),
   ];
+}
+
+/** Bytes since it connected, and each second between the last two answers, of which `asOf` is the newer one. */
+function Traffic({ total, asOf }: { total: number; asOf: Client }): JSX.Element {
+  const last = useRef({ asOf, total, at: performance.now(), rate: NaN });
+  const { at, total: before } = last.current;
+  const now = performance.now();
+  if (last.current.asOf !== asOf && now - at > SHORTEST) {
+    last.current = { asOf, total, at: now, rate: (total - before) / ((now - at) / 1000) };
+  }
+  const { rate } = last.current;
+  return <>{Number.isNaN(rate) ? bytes(total) : `${bytes(total)}, now ${bytes(rate)}/s`}</>;
 }
 
 function sessionFacts(session: Session): Fact[] {

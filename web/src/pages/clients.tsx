@@ -8,7 +8,16 @@ import { type Column, Table } from "../design/table";
 import { ago, bytes, count } from "../format";
 import { go, linkTo, place } from "../router";
 
-const SORTS = ["client_id", "connected_at", "last_received", "subscriptions", "queued", "dropped"] as const;
+const SORTS = [
+  "client_id",
+  "connected_at",
+  "last_received",
+  "received_bytes",
+  "sent_bytes",
+  "subscriptions",
+  "queued",
+  "dropped",
+] as const;
 /** Figures such as queues change without an event. */
 const EVERY = 10_000;
 const KINDS = ["connected", "disconnected"];
@@ -23,9 +32,9 @@ type Clients = Pages<Loaded<Client> & { ordered: boolean }>;
 
 const COLUMNS: readonly Column<Client>[] = [
   { key: "client_id", title: "Client", sorts: true, cell: (row) => <Name row={row} /> },
-  { key: "username", title: "User", from: "medium", width: "14%", cell: (row) => row.username ?? <None /> },
-  { key: "address", title: "Address", from: "medium", width: "17%", cell: (row) => row.address },
-  { key: "version", title: "MQTT", from: "wide", width: "72px", cell: (row) => row.version },
+  { key: "username", title: "User", from: "medium", width: "12%", cell: (row) => row.username ?? <None /> },
+  { key: "address", title: "Address", from: "medium", width: "158px", cell: (row) => row.address },
+  { key: "version", title: "MQTT", from: "wide", width: "64px", cell: (row) => row.version },
   {
     key: "connected_at",
     title: "Connected",
@@ -33,6 +42,24 @@ const COLUMNS: readonly Column<Client>[] = [
     number: true,
     width: "104px",
     cell: (row) => ago(row.connected_at, Date.now() / 1000),
+  },
+  {
+    key: "received_bytes",
+    title: "Received",
+    sorts: true,
+    number: true,
+    from: "wide",
+    width: "106px",
+    cell: (row) => <span title={`${count(row.messages_received)} messages`}>{bytes(row.received_bytes)}</span>,
+  },
+  {
+    key: "sent_bytes",
+    title: "Sent",
+    sorts: true,
+    number: true,
+    from: "wide",
+    width: "84px",
+    cell: (row) => bytes(row.sent_bytes),
   },
   {
     key: "subscriptions",
