@@ -1,4 +1,4 @@
-// The small components: Button, Field, Badge, Card, Stat, EmptyState, Spinner, Failure.
+// The small components: Button, Badge, Card, Stat, EmptyState, Spinner, Failure.
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import { messageOf } from "../api/problems";
@@ -32,51 +32,6 @@ export function Button(props: {
     >
       {props.children}
     </button>
-  );
-}
-
-export function Field(props: {
-  label: string;
-  value: string;
-  onInput: (value: string) => void;
-  type?: "text" | "password" | "search";
-  name?: string;
-  placeholder?: string;
-  autocomplete?: string;
-  wrong?: string;
-  required?: boolean;
-  autofocus?: boolean;
-  hideLabel?: boolean;
-}): JSX.Element {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id} class={props.hideLabel ? "unseen" : undefined}>
-        {props.label}
-      </label>
-      <input
-        id={id}
-        class="input"
-        // The types of Preact want one literal; for these three nothing else differs.
-        type={(props.type ?? "text") as "text"}
-        name={props.name}
-        value={props.value}
-        placeholder={props.placeholder}
-        autocomplete={props.autocomplete ?? "off"}
-        autocapitalize="none"
-        spellcheck={false}
-        required={props.required ?? false}
-        autofocus={props.autofocus ?? false}
-        aria-invalid={props.wrong ? "true" : undefined}
-        aria-describedby={props.wrong ? `${id}-wrong` : undefined}
-        onInput={(event) => props.onInput(event.currentTarget.value)}
-      />
-      {props.wrong && (
-        <p class="wrong" id={`${id}-wrong`} role="alert">
-          {props.wrong}
-        </p>
-      )}
-    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 // A field that searches when somebody has stopped typing for a moment.
+import { Field } from "./fields";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Field } from "./basics";
 
 const TYPING = 250;
 

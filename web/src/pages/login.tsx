@@ -2,7 +2,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiProblem, messageOf } from "../api/problems";
 import { login } from "../api/session";
-import { Button, Field } from "../design/basics";
+import { Button } from "../design/basics";
+import { Field } from "../design/fields";
 
 export function LoginPage({ because }: { because: string }): JSX.Element {
   const [name, setName] = useState("admin");

@@ -1,15 +1,14 @@
 // What admins change about retained messages: set one, delete one, delete many.
+import { Field, TextArea } from "../design/fields";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../api/client";
 import { ApiProblem, messageOf } from "../api/problems";
 import { useResource } from "../api/resource";
 import type { Retained } from "../api/types";
-import { Field } from "../design/basics";
 import { ConfirmDialog } from "../design/dialog";
 import { FormDialog } from "../design/form-dialog";
 import { Segments } from "../design/segments";
-import { TextArea } from "../design/text-area";
 import { toast } from "../design/toast";
 import { count } from "../format";
 import { editable, ENCODINGS, type Encoding, entered, type Payload } from "../payload";

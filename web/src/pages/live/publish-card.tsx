@@ -1,10 +1,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { messageOf } from "../../api/problems";
-import { Button, Card, Field } from "../../design/basics";
+import { Button, Card } from "../../design/basics";
+import { Field, Select, TextArea } from "../../design/fields";
 import { Check } from "../../design/check";
-import { Select } from "../../design/select";
-import { TextArea } from "../../design/text-area";
 import { bytesOf, type Encoding, entered } from "../../payload";
 import type { Connection, Properties } from "./connection";
 import { QOS, type Qos, qosOf } from "./subscriptions-card";

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { Badge, Button, Card, Field } from "../../design/basics";
+import { Badge, Button, Card } from "../../design/basics";
+import { Field, Select } from "../../design/fields";
 import { Check } from "../../design/check";
-import { Select } from "../../design/select";
 import { count } from "../../format";
 import type { Connection, Subscription } from "./connection";
 

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { messageOf } from "../../api/problems";
 import { session } from "../../api/session";
-import { Button, Card, Field } from "../../design/basics";
+import { Button, Card } from "../../design/basics";
+import { Field } from "../../design/fields";
 import { toast } from "../../design/toast";
 
 export const SHORTEST = 10;

@@ -3,11 +3,11 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { useResource } from "../../api/resource";
 import type { Role, Token } from "../../api/types";
-import { Badge, Button, Card, EmptyState, Failure, Field, Spinner } from "../../design/basics";
+import { Badge, Button, Card, EmptyState, Failure, Spinner } from "../../design/basics";
+import { Field, Select } from "../../design/fields";
 import { CopyLine } from "../../design/copy";
 import { ConfirmDialog } from "../../design/dialog";
 import { FormDialog } from "../../design/form-dialog";
-import { Select } from "../../design/select";
 import { toast } from "../../design/toast";
 import { clock } from "../../format";
 
