@@ -68,7 +68,7 @@ def top(
     data_dir: DataDirOption = None,
     cafile: CafileOption = None,
 ) -> None:
-    """Watch a running broker: rates, memory, and the clients with the longest queues.
+    """Watch a running broker: rates, memory, and its clients, those with the longest queues or most traffic first.
 
     Keys: q quits, s changes the order of the clients.
     """
