@@ -83,8 +83,10 @@ class TestSession:
         watch.refused.add(401)
         page.get_by_role("link", name="Clients", exact=True).click()
         expect(page.get_by_role("heading", name="Clients", level=1)).to_be_visible()
-        # A new password ends the sessions of the account. The page, which asks again and again, finds out by itself.
+        # A new password ends the sessions of the account. The page finds out by itself, at the latest when it is seen
+        # again.
         console.add_account("admin", "admin", "quite another one")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_text(ENDED)).to_be_visible()
         looks("login-again", page)
         log_in(page, "quite another one")

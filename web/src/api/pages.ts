@@ -138,9 +138,11 @@ export function usePages<T, L extends Loaded<T>>(
         else latest.current();
       }, SETTLE);
     };
-    const regularly = setInterval(() => {
+    const whileSeen = (): void => {
       if (document.visibilityState === "visible" && fits()) soon();
-    }, given.every);
+    };
+    const regularly = setInterval(whileSeen, given.every);
+    document.addEventListener("visibilitychange", whileSeen);
     const leave = live.listen(({ kind }) => {
       if (!given.kinds?.includes(kind)) return;
       if (fits()) soon();
@@ -150,6 +152,7 @@ export function usePages<T, L extends Loaded<T>>(
       leave();
       clearTimeout(timer);
       clearInterval(regularly);
+      document.removeEventListener("visibilitychange", whileSeen);
     };
   }, []);
   return { loaded, error, changed, reload, more };
