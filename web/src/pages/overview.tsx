@@ -97,7 +97,11 @@ function Now({ data, history }: { data: Overview; history: FigureHistory | null 
   };
   return (
     <dl class="stats now">
-      <Stat name="Connections" value={count(data.connections)} note={`${count(data.sessions)} sessions`} />
+      <Stat
+        name="Connections"
+        value={count(data.connections)}
+        note={data.sessions === 1 ? "1 session" : `${count(data.sessions)} sessions`}
+      />
       <Stat name="Messages received" value={shown("received")} unit="/s" note={traffic("received_bytes")} />
       <Stat name="Messages sent" value={shown("sent")} unit="/s" note={traffic("sent_bytes")} />
       <Stat name="Waiting for clients" value={count(data.messages.queued)} note={bytes(data.messages.queued_bytes)} />
