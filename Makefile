@@ -4,7 +4,7 @@
 #   VENV=DIR      another environment         (make test VENV=.venv-newest)
 #   PYTHON=EXE    another interpreter for it  (make test VENV=.venv-newest PYTHON=python3.13)
 #   ARGS=...      passed on                   (make run ARGS='--port 1884', make test ARGS='-k retained')
-#   JOBS=N        tests at the same time      (make test JOBS=8)
+#   JOBS=N        tests at the same time      (make test JOBS=8); some of them wait, so 3 suit two processors
 #   COVERAGE=1    tell what lines are reached (make test COVERAGE=1), in twice the time
 
 VENV ?= .venv
@@ -13,7 +13,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
-JOBS ?= 2
+JOBS ?= 3
 COVERAGE ?= 0
 ROUNDS ?= 50
 ARGS ?=

@@ -26,6 +26,9 @@ export function Rules({ sets, changed }: { sets: AccessSets; changed: () => void
     (signal) => api.get("/api/v1/rules", { query: { set: set?.id ?? DEFAULT }, signal }),
     EVERY,
   );
+  // What was applied stands for what is on its way to us, so that whoever goes on writing begins with it.
+  const [applied, setApplied] = useState<{ over: RuleFile; now: Applied } | null>(null);
+  const file = data && applied?.over === data ? { ...data, ...applied.now } : data;
   if (!set) return <EmptyState title="There is no place for rules" />;
   return (
     <div class="part">
@@ -37,7 +40,7 @@ export function Rules({ sets, changed }: { sets: AccessSets; changed: () => void
           onChange={setId}
         />
       )}
-      {!data ? (
+      {!data || !file ? (
         error ? (
           <Failure error={error} retry={refresh} />
         ) : (
@@ -46,8 +49,9 @@ export function Rules({ sets, changed }: { sets: AccessSets; changed: () => void
       ) : (
         <Workshop
           key={set.id}
-          file={data}
-          changed={() => {
+          file={file}
+          changed={(now) => {
+            if (now) setApplied({ over: data, now });
             refresh();
             changed();
           }}
@@ -57,7 +61,9 @@ export function Rules({ sets, changed }: { sets: AccessSets; changed: () => void
   );
 }
 
-function Workshop({ file, changed }: { file: RuleFile; changed: () => void }): JSX.Element {
+type Applied = Pick<RuleFile, "text" | "version">;
+
+function Workshop({ file, changed }: { file: RuleFile; changed: (now?: Applied) => void }): JSX.Element {
   const area = useRef<HTMLTextAreaElement>(null);
   const draft = draftOf(file.set);
   const current = file.text?.replaceAll("\r\n", "\n") ?? null;
@@ -96,14 +102,14 @@ function Workshop({ file, changed }: { file: RuleFile; changed: () => void }): J
   const apply = async (): Promise<void> => {
     try {
       const body = { text, version: draft?.version ?? file.version };
-      const { warnings } = await api.put("/api/v1/rules", { query: { set: file.set }, body });
+      const { version, warnings } = await api.put("/api/v1/rules", { query: { set: file.set }, body });
       toast(["The rules hold now.", ...warnings.map(sentenceCase)].join(" "));
       discard();
+      changed({ text, version });
     } catch (problem) {
       setError(messageOf(problem));
-      if (!(problem instanceof ApiProblem) || problem.status !== 409) return;
+      if (problem instanceof ApiProblem && problem.status === 409) changed();
     }
-    changed();
   };
   const insert = (): void => {
     const at = area.current?.selectionStart ?? text.length;
