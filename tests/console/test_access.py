@@ -136,11 +136,13 @@ def test_a_draft_is_asked(console: Console, page: Page) -> None:
 
 
 def test_somebody_else_changes_the_rules(console: Console, page: Page, watch: Watch) -> None:
+    page.set_viewport_size({"width": 1_280, "height": 500})
     opened(page, "rules")
     applied(page, DENY)
     page.get_by_label("Rules, in TOML").fill(DENY + "# Mine.\n")
     page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_label("Difference")).to_contain_text("+# Mine.")
+    expect(page.get_by_role("button", name="Apply", exact=True)).to_be_in_viewport()
     with console.api() as api:
         body = {"text": DENY + "# Theirs.\n", "version": rules(console)["version"]}
         api.put("/api/v1/rules", json=body).raise_for_status()

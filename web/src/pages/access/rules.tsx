@@ -224,21 +224,26 @@ function useProblems(text: string, known: readonly RuleProblem[] | null): readon
 
 function Review({ diff, apply }: { diff: RulesDiff; apply: () => Promise<void> }): JSX.Element {
   const [busy, setBusy] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  // Below a long text it would not be seen.
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [diff]);
   const run = async (): Promise<void> => {
     setBusy(true);
     await apply();
     setBusy(false);
   };
   return (
-    <Card title="What changes">
-      <Consequences diff={diff} />
-      <div class="next">
-        <Button look="primary" disabled={busy} onClick={() => void run()}>
-          Apply
-        </Button>
-        <span class="muted hint">It holds at once, for clients that are connected too.</span>
-      </div>
-    </Card>
+    <div ref={box}>
+      <Card title="What changes">
+        <Consequences diff={diff} />
+        <div class="next">
+          <Button look="primary" disabled={busy} onClick={() => void run()}>
+            Apply
+          </Button>
+          <span class="muted hint">It holds at once, for clients that are connected too.</span>
+        </div>
+      </Card>
+    </div>
   );
 }
 
