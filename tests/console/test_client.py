@@ -56,6 +56,10 @@ def test_who_sends_most(page: Page, connect: Connect, looks: Looks) -> None:
     expect(table.get_by_role("row").nth(1)).to_contain_text("busy")
     expect(table.get_by_role("row").nth(1)).to_contain_text("58.7 KiB")
     looks("clients-by-traffic")
+    for width in (1_241, 1_280, 1_401, 1_440):
+        page.set_viewport_size({"width": width, "height": 900})
+        name = table.get_by_role("row").nth(1).get_by_role("cell").first
+        assert name.evaluate("cell => cell.clientWidth") > 160, f"what a client is called, at {width}"
     client(page, "busy")
     panel = page.get_by_role("tabpanel")
     expect(panel).to_contain_text("Messages from it3")

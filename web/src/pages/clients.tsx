@@ -34,7 +34,7 @@ const COLUMNS: readonly Column<Client>[] = [
   { key: "client_id", title: "Client", sorts: true, cell: (row) => <Name row={row} /> },
   { key: "username", title: "User", from: "medium", width: "12%", cell: (row) => row.username ?? <None /> },
   { key: "address", title: "Address", from: "medium", width: "158px", cell: (row) => row.address },
-  { key: "version", title: "MQTT", from: "wide", width: "64px", cell: (row) => row.version },
+  { key: "version", title: "MQTT", from: "widest", width: "64px", cell: (row) => row.version },
   {
     key: "connected_at",
     title: "Connected",
@@ -66,7 +66,7 @@ const COLUMNS: readonly Column<Client>[] = [
     title: "Subscr.",
     sorts: true,
     number: true,
-    from: "wide",
+    from: "widest",
     width: "88px",
     cell: (row) => count(row.subscriptions),
   },
