@@ -157,9 +157,11 @@ class QueuedMessage:
 def bounded(queue: Iterable[QueuedMessage], limit: int, size: float) -> list[QueuedMessage]:
     """The first messages of a queue: up to ``limit``, and up to the one with which they hold ``size`` bytes."""
     found: list[QueuedMessage] = []
+    if limit <= 0 or size <= 0:
+        return found
     for queued in queue:
-        if len(found) >= limit or size <= 0:
-            break
         found.append(queued)
         size -= queued.message.size
+        if len(found) >= limit or size <= 0:
+            break  # Before the next one is looked for: it may be far away.
     return found
